@@ -1,0 +1,36 @@
+// A ClickHouse server inside libchdb. The call blocks its thread for the life of the server, so it has this process
+// to itself.   node clickhouse-child.mjs LIBRARY PARENT_PID CLICKHOUSE_LOCAL_ARGUMENT...
+import { DataType, load, open } from 'ffi-rs';
+
+const [library, parent, ...args] = process.argv.slice(2);
+
+// Without its parent the server would hold the data folder for ever: let the kernel end it together with the parent.
+if (process.platform === 'linux') {
+  const PR_SET_PDEATHSIG = 1;
+  const SIGKILL = 9;
+  open({ library: 'libc', path: 'libc.so.6' });
+  load({
+    library: 'libc',
+    funcName: 'prctl',
+    retType: DataType.I32,
+    paramsType: [DataType.I32, DataType.U64, DataType.U64, DataType.U64, DataType.U64],
+    paramsValue: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+  });
+}
+if (process.ppid !== Number(parent)) process.exit(1); // It died before we asked.
+
+const argv = [
+  'clickhouse-local',
+  ...args,
+  '--query',
+  'SYSTEM START LISTEN HTTP; SELECT sleepEachRow(1) FROM system.numbers FORMAT Null SETTINGS max_block_size = 1',
+];
+open({ library: 'chdb', path: library });
+load({
+  library: 'chdb',
+  funcName: 'query_stable_v2',
+  retType: DataType.External,
+  paramsType: [DataType.I32, DataType.StringArray],
+  paramsValue: [argv.length, argv],
+});
+process.exit(1); // The call only returns when the server could not run; ClickHouse has said why on stderr.

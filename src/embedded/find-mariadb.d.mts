@@ -1,0 +1,2 @@
+export function findProgram(name: string): string | null;
+export const MARIADB_REMEDY: string;

@@ -1,0 +1,2 @@
+export { startEmbeddedClickHouse, type EmbeddedEngine } from './clickhouse.ts';
+export { startEmbeddedMariaDb } from './mariadb.ts';
