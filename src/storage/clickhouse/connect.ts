@@ -1,0 +1,142 @@
+/** The one place where a ClickHouse client is made, queried and written through. */
+import { ClickHouseLogLevel, createClient, ClickHouseError, type ClickHouseClient } from '@clickhouse/client';
+import { Readable } from 'node:stream';
+import { withLargeValuesInside, type Parameter } from './literals.ts';
+
+/** Settings that matter are pinned here: their defaults moved between 26.1 and 26.7. */
+const SETTINGS = {
+  async_insert: 0,
+  // Compiling a statement costs seconds, and ours differ from one to the next.
+  compile_expressions: 0,
+  compile_aggregate_expressions: 0,
+  compile_sort_description: 0,
+  output_format_json_quote_64bit_integers: 1,
+  output_format_json_quote_denormals: 0,
+  date_time_output_format: 'iso',
+  date_time_input_format: 'best_effort',
+  join_use_nulls: 0,
+  transform_null_in: 0,
+  max_partitions_per_insert_block: '0',
+  deduplicate_blocks_in_dependent_materialized_views: 1,
+  input_format_json_read_numbers_as_strings: 0,
+  // The limits of a condition are ours; a statement that has passed them must not fail for its size.
+  max_query_size: '268435456',
+  max_ast_elements: '20000000',
+  max_expanded_ast_elements: '20000000',
+} as const;
+
+export type { Parameter } from './literals.ts';
+
+export interface ClickHouse {
+  client: ClickHouseClient;
+  database: string;
+  close(): Promise<void>;
+}
+
+export interface QueryOptions {
+  /** Server-side bound of the work, in seconds. */
+  timeoutSeconds?: number;
+  signal?: AbortSignal;
+  settings?: Record<string, string | number>;
+}
+
+/** `http://user:password@host:8123/database`. The database is created when it is missing. */
+export async function connectClickHouse(url: string): Promise<ClickHouse> {
+  const parsed = new URL(url);
+  const database = decodeURIComponent(parsed.pathname.slice(1)) || 'tidemark';
+  const server = {
+    url: `${parsed.protocol}//${parsed.host}`,
+    username: decodeURIComponent(parsed.username) || 'default',
+    password: decodeURIComponent(parsed.password),
+    application: 'tidemark',
+    // Its errors reach us as exceptions; its own log lines could carry row data.
+    log: { level: ClickHouseLogLevel.OFF },
+    // Longer than the longest a statement may run, which the server itself ends.
+    request_timeout: 660_000,
+    max_open_connections: 32,
+    // Idle sockets are dropped before the server's own 10 s: a request on a dying socket would fail.
+    keep_alive: { enabled: true, idle_socket_ttl: 2_500 },
+  };
+  const bootstrap = createClient(server);
+  try {
+    await bootstrap.command({
+      query: 'CREATE DATABASE IF NOT EXISTS {name:Identifier}',
+      query_params: { name: database },
+    });
+  } finally {
+    await bootstrap.close();
+  }
+  const client = createClient({ ...server, database, clickhouse_settings: SETTINGS });
+  return { client, database, close: () => client.close() };
+}
+
+/** Rows of a SELECT as objects. Bounded by the query itself: ask for pages, not for everything. */
+export async function query<Row>(
+  clickhouse: ClickHouse,
+  sql: string,
+  parameters: Record<string, Parameter> = {},
+  options: QueryOptions = {},
+): Promise<Row[]> {
+  const statement = withLargeValuesInside(sql, parameters);
+  const result = await clickhouse.client.query({
+    query: statement.sql,
+    query_params: statement.parameters,
+    format: 'JSONEachRow',
+    clickhouse_settings: { max_execution_time: options.timeoutSeconds ?? 60, ...options.settings },
+    ...(options.signal ? { abort_signal: options.signal } : {}),
+  });
+  return result.json<Row>();
+}
+
+/** A statement without a result: DDL, INSERT … SELECT. Resolves when the server has done it. */
+export async function command(
+  clickhouse: ClickHouse,
+  sql: string,
+  parameters: Record<string, Parameter> = {},
+  options: QueryOptions = {},
+): Promise<void> {
+  const statement = withLargeValuesInside(sql, parameters);
+  await clickhouse.client.command({
+    query: statement.sql,
+    query_params: statement.parameters,
+    clickhouse_settings: {
+      max_execution_time: options.timeoutSeconds ?? 60,
+      wait_end_of_query: 1,
+      ...options.settings,
+    },
+    ...(options.signal ? { abort_signal: options.signal } : {}),
+  });
+}
+
+/**
+ * Inserts rows that are already written as JSON, one per line. The token makes it happen once however often it is
+ * sent: same token, same rows, also in every table that a view feeds.
+ */
+export async function insertLines(
+  clickhouse: ClickHouse,
+  table: 'events' | 'future_events' | 'traits' | 'profiles' | 'membership_log',
+  lines: string[],
+  token: string,
+): Promise<void> {
+  if (lines.length === 0) return;
+  const result = await clickhouse.client.exec({
+    query: `INSERT INTO ${table} FORMAT JSONEachRow`,
+    values: Readable.from([lines.join('\n')], { objectMode: false }),
+    clickhouse_settings: {
+      insert_deduplication_token: token,
+      // One block: a token covers a block, and a block is written whole or not at all.
+      max_insert_block_size: String(Math.max(1_048_576, lines.length)),
+      min_insert_block_size_rows: '1048576',
+      max_execution_time: 120,
+      wait_end_of_query: 1,
+    },
+  });
+  for await (const _ of result.stream);
+}
+
+/** Errors of the data itself come back the same however often they are tried. */
+export function isDataError(error: unknown): boolean {
+  // 6 CANNOT_PARSE_TEXT, 26 CANNOT_PARSE_QUOTED_STRING, 27 CANNOT_PARSE_INPUT, 41 CANNOT_PARSE_DATETIME,
+  // 53 TYPE_MISMATCH, 117 INCORRECT_DATA, 321 VALUE_IS_OUT_OF_RANGE
+  return error instanceof ClickHouseError && ['6', '26', '27', '41', '53', '117', '321'].includes(error.code);
+}

@@ -1,0 +1,80 @@
+import { readRecords, type ReadLimits } from './embedded-read.ts';
+import type { Watch } from './embedded-watch.ts';
+import type { PartitionSource, Records } from './partition-loop.ts';
+import { change, select, type SqlPool } from './sql.ts';
+
+/** A partition as a member of a group reads it, while the member holds the partition's lock. */
+export function groupSource(
+  environment: { pool: SqlPool; watch: Watch },
+  group: string,
+  owner: string,
+  topic: number,
+  partition: number,
+  limits: ReadLimits,
+): PartitionSource {
+  const { pool, watch } = environment;
+  return {
+    /** Writes the owner down: from here on no earlier owner can commit. */
+    async open() {
+      await change(
+        pool,
+        `INSERT INTO log_offsets (group_name, topic_id, partition_no, owner) VALUES (?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE owner = VALUES(owner)`,
+        [group, topic, partition, owner],
+      );
+      const [row] = await select<{ position: number }>(
+        pool,
+        `SELECT next_offset AS position FROM log_offsets
+          WHERE group_name = ? AND topic_id = ? AND partition_no = ?`,
+        [group, topic, partition],
+      );
+      return row?.position ?? 0;
+    },
+    next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
+    async commit(position) {
+      const found = await change(
+        pool,
+        `UPDATE log_offsets SET next_offset = ?
+          WHERE group_name = ? AND topic_id = ? AND partition_no = ? AND owner = ?`,
+        [position, group, topic, partition, owner],
+      );
+      return found > 0;
+    },
+  };
+}
+
+/** A partition as it is read without a group, from a given offset. */
+export function tailSource(
+  environment: { pool: SqlPool; watch: Watch },
+  topic: number,
+  partition: number,
+  from: number,
+  limits: ReadLimits,
+): PartitionSource {
+  const { pool, watch } = environment;
+  return {
+    open: () => Promise.resolve(from),
+    next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
+    commit: () => Promise.resolve(true),
+  };
+}
+
+async function nextRecords(
+  pool: SqlPool,
+  watch: Watch,
+  topic: number,
+  partition: number,
+  position: number,
+  limits: ReadLimits,
+  signal: AbortSignal,
+): Promise<Records | null> {
+  for (;;) {
+    await watch.reached(topic, partition, position, signal);
+    if (signal.aborted) return null;
+    const end = watch.ends(topic)[partition] ?? position;
+    const found = await readRecords(pool, topic, partition, position, limits);
+    if (found.records.length > 0) return found;
+    // Retention has removed all that were there before we looked.
+    position = end;
+  }
+}

@@ -1,0 +1,169 @@
+/** Segments and their versions, and which version is in force in which evaluator partition. */
+import { and, eq, isNull, sql } from 'drizzle-orm';
+import type { MySql, Queries } from './connect.ts';
+import { segmentPartitions, segments, segmentVersions } from './schema.ts';
+
+export interface StoredDefinition {
+  account: number;
+  segment: number;
+  version: number;
+  /** ConditionInput as JSON text. */
+  definition: string;
+}
+
+export async function insertSegment(
+  mysql: MySql,
+  account: number,
+  name: string,
+  definition: string,
+  now: number,
+): Promise<number> {
+  return mysql.db.transaction(async (tx) => {
+    const [result] = await tx
+      .insert(segments)
+      .values({ account, name, version: 1, createdAt: now, updatedAt: now });
+    const segment = result.insertId;
+    await tx.insert(segmentVersions).values({ segment, version: 1, definition, createdAt: now });
+    return segment;
+  });
+}
+
+/** Changes name and definition; returns the new version, the old one if the definition stays, null if there is none. */
+export async function changeSegment(
+  mysql: MySql,
+  account: number,
+  segment: number,
+  change: { name?: string; definition?: string },
+  now: number,
+): Promise<{ version: number; isNew: boolean } | null> {
+  return mysql.db.transaction(async (tx) => {
+    const where = and(eq(segments.id, segment), eq(segments.account, account), isNull(segments.deletedAt));
+    const [row] = await tx.select().from(segments).where(where).for('update');
+    if (!row) return null;
+    const [current] = await tx
+      .select()
+      .from(segmentVersions)
+      .where(and(eq(segmentVersions.segment, segment), eq(segmentVersions.version, row.version)));
+    const isNew = change.definition !== undefined && change.definition !== current?.definition;
+    const version = isNew ? row.version + 1 : row.version;
+    await tx
+      .update(segments)
+      .set({
+        version,
+        updatedAt: now,
+        failure: null,
+        ...(change.name === undefined ? {} : { name: change.name }),
+      })
+      .where(where);
+    if (isNew && change.definition !== undefined) {
+      await tx
+        .insert(segmentVersions)
+        .values({ segment, version, definition: change.definition, createdAt: now });
+    }
+    return { version, isNew };
+  });
+}
+
+/** False when there is no such segment (any more). */
+export async function markDeleted(
+  mysql: MySql,
+  account: number,
+  segment: number,
+  now: number,
+): Promise<boolean> {
+  const [result] = await mysql.db
+    .update(segments)
+    .set({ deletedAt: now, updatedAt: now })
+    .where(and(eq(segments.id, segment), eq(segments.account, account), isNull(segments.deletedAt)));
+  return result.affectedRows === 1;
+}
+
+/** One version of a segment that still exists; null otherwise. */
+export async function readDefinition(
+  db: Queries,
+  segment: number,
+  version: number,
+): Promise<StoredDefinition | null> {
+  const rows = await db
+    .select({
+      account: segments.account,
+      segment: segments.id,
+      version: segmentVersions.version,
+      definition: segmentVersions.definition,
+    })
+    .from(segments)
+    .innerJoin(segmentVersions, eq(segmentVersions.segment, segments.id))
+    .where(and(eq(segments.id, segment), eq(segmentVersions.version, version), isNull(segments.deletedAt)));
+  return rows[0] ?? null;
+}
+
+/** The definitions that are in force in a partition. */
+export async function readInForce(db: Queries, partition: number): Promise<StoredDefinition[]> {
+  return db
+    .select({
+      account: segments.account,
+      segment: segments.id,
+      version: segmentVersions.version,
+      definition: segmentVersions.definition,
+    })
+    .from(segmentPartitions)
+    .innerJoin(segments, and(eq(segments.id, segmentPartitions.segment), isNull(segments.deletedAt)))
+    .innerJoin(
+      segmentVersions,
+      and(
+        eq(segmentVersions.segment, segmentPartitions.segment),
+        eq(segmentVersions.version, segmentPartitions.version),
+      ),
+    )
+    .where(eq(segmentPartitions.partition, partition));
+}
+
+/** Newest versions that are not in force in the partition yet, whether or not somebody has announced them. */
+export async function readNotInForce(
+  db: Queries,
+  partition: number,
+): Promise<{ account: number; segment: number; version: number }[]> {
+  return db
+    .select({ account: segments.account, segment: segments.id, version: segments.version })
+    .from(segments)
+    .leftJoin(
+      segmentPartitions,
+      and(eq(segmentPartitions.segment, segments.id), eq(segmentPartitions.partition, partition)),
+    )
+    .where(
+      and(
+        isNull(segments.deletedAt),
+        isNull(segments.failure),
+        sql`(${segmentPartitions.version} IS NULL OR ${segmentPartitions.version} < ${segments.version})`,
+      ),
+    )
+    .orderBy(segments.id)
+    .limit(1_000);
+}
+
+export async function markInForce(
+  db: Queries,
+  partition: number,
+  account: number,
+  segment: number,
+  version: number,
+  populatedAt: number,
+): Promise<void> {
+  await db
+    .insert(segmentPartitions)
+    .values({ segment, partition, account, version, populatedAt })
+    .onDuplicateKeyUpdate({ set: { version } });
+}
+
+/** The definition cannot be computed; the reason is for its author. */
+export async function markFailed(
+  db: Queries,
+  segment: number,
+  version: number,
+  reason: string,
+): Promise<void> {
+  await db
+    .update(segments)
+    .set({ failure: reason.slice(0, 1000) })
+    .where(and(eq(segments.id, segment), eq(segments.version, version)));
+}

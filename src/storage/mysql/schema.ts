@@ -1,0 +1,147 @@
+/** The tables of `migrations/`, for typed queries. Instants are epoch milliseconds. */
+import {
+  bigint,
+  char,
+  customType,
+  int,
+  longtext,
+  mysqlTable,
+  primaryKey,
+  smallint,
+  tinyint,
+  varchar,
+} from 'drizzle-orm/mysql-core';
+
+const id = (name: string) => int(name, { unsigned: true });
+const instant = (name: string) => bigint(name, { mode: 'number' });
+const counter = (name: string) => bigint(name, { mode: 'number', unsigned: true });
+const longblob = customType<{ data: Buffer }>({ dataType: () => 'longblob' });
+
+export const accounts = mysqlTable('accounts', {
+  id: id('id').autoincrement().primaryKey(),
+  name: varchar('name', { length: 255 }).notNull(),
+  timezone: varchar('timezone', { length: 64 }).notNull().default('UTC'),
+  nextProfile: id('next_profile').notNull().default(0),
+  createdAt: instant('created_at').notNull(),
+});
+
+export const apiKeys = mysqlTable('api_keys', {
+  id: id('id').autoincrement().primaryKey(),
+  account: id('account').notNull(),
+  name: varchar('name', { length: 255 }).notNull(),
+  secretHash: char('secret_hash', { length: 64 }).notNull(),
+  /** Comma-separated ApiScope names. */
+  scopes: varchar('scopes', { length: 64 }).notNull(),
+  createdAt: instant('created_at').notNull(),
+  lastUsedAt: instant('last_used_at'),
+  revokedAt: instant('revoked_at'),
+});
+
+export const profiles = mysqlTable(
+  'profiles',
+  {
+    account: id('account').notNull(),
+    number: id('number').notNull(),
+    externalId: varchar('external_id', { length: 255 }),
+    email: varchar('email', { length: 255 }),
+    phone: varchar('phone', { length: 64 }),
+    firstName: varchar('first_name', { length: 255 }),
+    lastName: varchar('last_name', { length: 255 }),
+    timezone: varchar('timezone', { length: 64 }),
+    locale: varchar('locale', { length: 64 }),
+    /** JSON objects as text: MariaDB and MySQL disagree on what a JSON column returns. */
+    location: longtext('location').notNull(),
+    properties: longtext('properties').notNull(),
+    createdAt: instant('created_at').notNull(),
+    updatedAt: instant('updated_at').notNull(),
+    revision: counter('revision').notNull(),
+    mergedInto: id('merged_into'),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.number] })],
+);
+
+export const identifiers = mysqlTable(
+  'identifiers',
+  {
+    account: id('account').notNull(),
+    kind: tinyint('kind', { unsigned: true }).notNull(),
+    value: varchar('value', { length: 255 }).notNull(),
+    profile: id('profile').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.kind, table.value] })],
+);
+
+export const metrics = mysqlTable('metrics', {
+  id: id('id').autoincrement().primaryKey(),
+  account: id('account').notNull(),
+  name: varchar('name', { length: 255 }).notNull(),
+  firstSeenAt: instant('first_seen_at').notNull(),
+});
+
+export const propertyNames = mysqlTable(
+  'property_names',
+  {
+    account: id('account').notNull(),
+    metric: id('metric').notNull(),
+    path: varchar('path', { length: 255 }).notNull(),
+    kinds: tinyint('kinds', { unsigned: true }).notNull(),
+    firstSeenAt: instant('first_seen_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.metric, table.path] })],
+);
+
+export const segments = mysqlTable('segments', {
+  id: id('id').autoincrement().primaryKey(),
+  account: id('account').notNull(),
+  name: varchar('name', { length: 255 }).notNull(),
+  version: id('version').notNull(),
+  failure: varchar('failure', { length: 1000 }),
+  createdAt: instant('created_at').notNull(),
+  updatedAt: instant('updated_at').notNull(),
+  deletedAt: instant('deleted_at'),
+});
+
+export const segmentVersions = mysqlTable(
+  'segment_versions',
+  {
+    segment: id('segment').notNull(),
+    version: id('version').notNull(),
+    /** The condition as ConditionInput JSON. */
+    definition: longtext('definition').notNull(),
+    createdAt: instant('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.segment, table.version] })],
+);
+
+export const segmentPartitions = mysqlTable(
+  'segment_partitions',
+  {
+    segment: id('segment').notNull(),
+    partition: smallint('partition_no', { unsigned: true }).notNull(),
+    account: id('account').notNull(),
+    version: id('version').notNull(),
+    populatedAt: instant('populated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.segment, table.partition] })],
+);
+
+export const ingestPositions = mysqlTable(
+  'ingest_positions',
+  {
+    topic: varchar('topic', { length: 64 }).notNull(),
+    partition: smallint('partition_no', { unsigned: true }).notNull(),
+    nextOffset: counter('next_offset').notNull(),
+    pending: longblob('pending'),
+    /** JSON: per partition of profile-changes, the offset that covers all this partition has caused so far. */
+    changesThrough: longtext('changes_through'),
+  },
+  (table) => [primaryKey({ columns: [table.topic, table.partition] })],
+);
+
+export const evaluatorPartitions = mysqlTable('evaluator_partitions', {
+  partition: smallint('partition_no', { unsigned: true }).primaryKey(),
+  epoch: counter('epoch').notNull(),
+  watermark: instant('watermark').notNull(),
+  nextSequence: counter('next_sequence').notNull(),
+  pending: longblob('pending'),
+});
