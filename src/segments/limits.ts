@@ -1,0 +1,25 @@
+/** What a condition may be at most. Stated in docs/segment-language.md; the API's messages name them. */
+export const LIMITS = {
+  /** Nesting of all, any and not; the outermost node is level 1. */
+  depth: 20,
+  /** Event and property conditions in one condition, wherever they stand. */
+  conditions: 500,
+  /** Property filters of one event condition. */
+  whereFilters: 50,
+  /** Values of `in` and `notIn`. */
+  listValues: 5_000,
+  /** UTF-16 units of one text value. */
+  text: 4_096,
+  /** UTF-16 units of a regular expression. */
+  regex: 512,
+  /** UTF-16 units of a property path. */
+  path: 1_024,
+  metricName: 256,
+  /** Any number in a condition lies within ± this. */
+  number: 1e18,
+  shortestDurationMs: 1_000,
+  /** 3,650 days: ten years. */
+  longestDurationMs: 3_650 * 86_400_000,
+  /** Mistakes reported at once. */
+  errors: 20,
+} as const;

@@ -1,0 +1,58 @@
+import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
+import { flatten } from '../../src/segments/flatten.ts';
+import { parseCondition } from '../../src/segments/parse.ts';
+import { evaluate } from '../../src/segments/reference.ts';
+
+export const NOW = Date.UTC(2026, 1, 10, 12);
+
+/** The condition that the input says; throws the mistakes in it. */
+export function parsed(input: unknown): Condition {
+  const result = parseCondition(input);
+  if (!result.ok) throw new Error(result.errors.map(({ message }) => message).join('\n'));
+  return result.condition;
+}
+
+/** The mistakes in the input as "CODE path"; none when it is valid. */
+export function mistakes(input: unknown): string[] {
+  const result = parseCondition(input);
+  return result.ok ? [] : result.errors.map(({ code, path }) => `${code} ${path.join('.')}`);
+}
+
+export function messageOf(input: unknown): string {
+  const result = parseCondition(input);
+  return result.ok ? '' : (result.errors[0]?.message ?? '');
+}
+
+export interface SimpleEvent {
+  metric?: string;
+  time?: number;
+  value?: number | null;
+  properties?: unknown;
+}
+
+export function profile(attributes: unknown, events: readonly SimpleEvent[] = []): ProfileFacts {
+  return {
+    attributes: flatten(attributes),
+    events: events.map(({ metric = 'Placed Order', time = NOW, value = null, properties = {} }) => ({
+      metric,
+      time,
+      value,
+      properties: flatten(properties),
+    })),
+  };
+}
+
+/** Whether the condition is true for a profile with these events, at `at`. */
+export function trueFor(input: unknown, facts: ProfileFacts, at = NOW): boolean {
+  return evaluate(parsed(input), facts, at);
+}
+
+/** Whether the filter holds for the value, as a property of a profile. */
+export function holds(filter: unknown, value: unknown): boolean {
+  return trueFor({ property: { path: 'properties.x', filter } }, profile({ properties: { x: value } }));
+}
+
+/** Whether "Placed Order" with these details is true for someone with these events. */
+export function did(details: object, events: readonly SimpleEvent[], at = NOW): boolean {
+  return trueFor({ event: { metric: 'Placed Order', ...details } }, profile({}, events), at);
+}

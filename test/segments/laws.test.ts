@@ -1,0 +1,189 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
+import { timeEdges } from '../../src/segments/edges.ts';
+import { criteriaOf, criterionKey, hashOf, normalise } from '../../src/segments/normalise.ts';
+import { toInput } from '../../src/segments/print.ts';
+import { evaluate } from '../../src/segments/reference.ts';
+import { dependenciesOf } from '../../src/segments/touch.ts';
+import { factsOf, randomCase } from '../comparison/generate.ts';
+import { parsed, profile } from './helpers.ts';
+
+interface Situation {
+  seed: number;
+  conditions: Condition[];
+  people: ProfileFacts[];
+  instants: number[];
+}
+
+function situation(seed: number): Situation {
+  const random = randomCase(seed, { profiles: 8, conditions: 6, instants: 3 });
+  return {
+    seed,
+    conditions: random.conditions.map(parsed),
+    people: [...factsOf(random).values(), profile({})],
+    instants: random.instants,
+  };
+}
+
+/** Checks a law on random people and instants; the failing seed is printed. */
+function always(law: (now: Situation) => void, numRuns = 150): void {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (seed) => law(situation(seed))),
+    { numRuns },
+  );
+}
+
+/** The condition's truth for everyone at every instant. */
+function truths(condition: Condition, { people, instants }: Situation): boolean[] {
+  return instants.flatMap((at) => people.map((facts) => evaluate(condition, facts, at)));
+}
+
+const not = (child: Condition): Condition => ({ kind: 'not', child });
+const all = (...children: Condition[]): Condition => ({ kind: 'all', children });
+const any = (...children: Condition[]): Condition => ({ kind: 'any', children });
+
+/** The first two conditions of a situation. */
+function pair({ conditions }: Situation): [Condition, Condition] {
+  const [a, b] = conditions;
+  if (!a || !b) throw new Error('two conditions are needed');
+  return [a, b];
+}
+
+describe('laws of conditions', () => {
+  it('the random situations are worth asking: truths of both kinds, for the same condition', () => {
+    const seen = Array.from({ length: 100 }, (_, seed) => situation(seed)).flatMap((now) =>
+      now.conditions.map((condition) => new Set(truths(condition, now)).size),
+    );
+    expect(seen.filter((kinds) => kinds === 2).length).toBeGreaterThan(seen.length / 4);
+  });
+
+  it('what is printed is read again as the same condition, also through JSON', () => {
+    always(({ conditions }) => {
+      for (const condition of conditions) {
+        expect(parsed(JSON.parse(JSON.stringify(toInput(condition))))).toEqual(condition);
+      }
+    });
+  });
+
+  it('the normal form is true for the same people at the same instants', () => {
+    always((now) => {
+      for (const condition of now.conditions) {
+        expect(truths(normalise(condition), now)).toEqual(truths(condition, now));
+      }
+    }, 400);
+  });
+
+  it('the normal form of the normal form is itself, and can be sent as a condition', () => {
+    always(({ conditions }) => {
+      for (const condition of conditions) {
+        const normal = normalise(condition);
+        expect(normalise(normal)).toEqual(normal);
+        expect(parsed(toInput(normal))).toEqual(normal);
+      }
+    });
+  });
+
+  it('in the normal form every criterion is false for a profile of which nothing is known', () => {
+    always(({ conditions, instants }) => {
+      for (const criterion of conditions.flatMap((condition) => criteriaOf(normalise(condition)))) {
+        for (const at of instants) expect(evaluate(criterion, profile({}), at)).toBe(false);
+      }
+    });
+  });
+
+  it('double negation changes neither truth nor hash', () => {
+    always((now) => {
+      const [a] = pair(now);
+      expect(truths(not(not(a)), now)).toEqual(truths(a, now));
+      expect(hashOf(not(not(a)))).toBe(hashOf(a));
+    });
+  });
+
+  it('A = (A and B) or (A and not B)', () => {
+    always((now) => {
+      const [a, b] = pair(now);
+      expect(truths(any(all(a, b), all(a, not(b))), now)).toEqual(truths(a, now));
+    });
+  });
+
+  it('not (A and B) = (not A) or (not B)', () => {
+    always((now) => {
+      const [a, b] = pair(now);
+      expect(truths(not(all(a, b)), now)).toEqual(truths(any(not(a), not(b)), now));
+    });
+  });
+
+  it('order, repetition and nesting do not change the hash', () => {
+    always((now) => {
+      const [a, b] = pair(now);
+      for (const make of [all, any]) {
+        const expected = hashOf(make(a, b));
+        expect(hashOf(make(b, a))).toBe(expected);
+        expect(hashOf(make(a, b, a))).toBe(expected);
+        expect(hashOf(make(make(a), make(b, a)))).toBe(expected);
+      }
+    });
+  });
+
+  it('equal hashes mean equal truths', () => {
+    const byHash = new Map<string, Condition>();
+    always((now) => {
+      for (const condition of now.conditions) {
+        const twin = byHash.get(hashOf(condition));
+        if (twin) expect(truths(condition, now)).toEqual(truths(twin, now));
+        byHash.set(hashOf(condition), condition);
+      }
+    });
+  });
+
+  it('the order of events does not matter', () => {
+    always((now) => {
+      const reversed = now.people.map((facts) => ({ ...facts, events: [...facts.events].reverse() }));
+      for (const condition of now.conditions) {
+        expect(truths(condition, { ...now, people: reversed })).toEqual(truths(condition, now));
+      }
+    });
+  });
+
+  it('what a condition does not depend on cannot change it', () => {
+    always((now) => {
+      for (const condition of now.conditions) {
+        const { metrics, attributes } = dependenciesOf(condition);
+        const people = now.people.map((facts) => ({
+          attributes: new Map([...facts.attributes].filter(([path]) => attributes.has(path))),
+          events: facts.events.filter(({ metric }) => metrics.has(metric)),
+        }));
+        expect(truths(condition, { ...now, people })).toEqual(truths(condition, now));
+      }
+    });
+  });
+
+  it('time alone changes a criterion only when an event comes of age or reaches an edge', () => {
+    always(({ conditions, people }) => {
+      for (const criterion of conditions.flatMap(criteriaOf)) {
+        const ages = [0, ...timeEdges(criterion)];
+        for (const facts of people) {
+          const turns = facts.events.flatMap(({ time }) => ages.map((age) => time + age));
+          const instants = [...new Set([...turns, ...turns.map((at) => at - 1)])].sort((a, b) => a - b);
+          for (const [i, at] of instants.entries()) {
+            const before = instants[i - 1];
+            if (before === undefined || turns.includes(at)) continue;
+            // Nothing turns in (before, at]: the truth at both is the same.
+            expect(evaluate(criterion, facts, at)).toBe(evaluate(criterion, facts, before));
+          }
+        }
+      }
+    }, 60);
+  });
+
+  it('criteria are the distinct leaves', () => {
+    always(({ conditions }) => {
+      const [a, b] = conditions.flatMap(criteriaOf);
+      if (!a || !b) return;
+      expect(criteriaOf(all(a, not(any(a, structuredClone(a)))))).toEqual([a]);
+      expect(criterionKey(structuredClone(a))).toBe(criterionKey(a));
+      expect(criteriaOf(all(a, b)).length).toBe(criterionKey(a) === criterionKey(b) ? 1 : 2);
+    });
+  });
+});
