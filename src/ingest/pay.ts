@@ -1,0 +1,111 @@
+/**
+ * Second half of a batch: the rows owed to ClickHouse, then the news to the evaluators. May be run any number of times
+ * and by two processes at once: the rows carry the batch's token, and the news are harmless when repeated.
+ */
+import type { Logger } from '../runtime/logger.ts';
+import { metrics } from '../runtime/metrics.ts';
+import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { Log, NewRecord } from '../storage/log/log.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
+import { settleIngestPosition } from '../storage/mysql/positions.ts';
+import { readMerged } from '../storage/mysql/profiles.ts';
+import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
+import { evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
+import { sendDeadLetter } from '../storage/dead-letters.ts';
+import type { Debt } from './store.ts';
+
+/** A stored batch and what it still owes. */
+export interface OwedBatch {
+  topic: string;
+  partition: number;
+  firstOffset: number;
+  nextOffset: number;
+  changesThrough: number[];
+  debt: Debt;
+}
+
+export interface PayDeps {
+  log: Log;
+  mysql: MySql;
+  clickhouse: ClickHouse;
+  logger: Logger;
+}
+
+/** Changes per message: an evaluator takes a message whole. */
+const CHANGES_PER_MESSAGE = 1_000;
+
+export async function payDebt(deps: PayDeps, owed: OwedBatch): Promise<void> {
+  const { topic, partition, debt } = owed;
+  const token = `${topic}:${partition}:${owed.firstOffset}-${owed.nextOffset}`;
+  await Promise.all([
+    insert(deps, owed, 'events', debt.events, token),
+    insert(deps, owed, 'future_events', debt.futureEvents, token),
+    insert(deps, owed, 'traits', debt.traits, token),
+    insert(deps, owed, 'profiles', debt.profiles, token),
+  ]);
+  const messages = [...debt.messages, ...(await strayEvents(deps, debt))];
+  const through = await announce(deps.log, messages, owed.changesThrough);
+  await settleIngestPosition(deps.mysql.db, topic, partition, owed.nextOffset, through);
+  metrics.duplicates.inc(debt.duplicates);
+}
+
+async function insert(
+  deps: PayDeps,
+  owed: OwedBatch,
+  table: 'events' | 'future_events' | 'traits' | 'profiles',
+  lines: string[],
+  token: string,
+): Promise<void> {
+  try {
+    await insertLines(deps.clickhouse, table, lines, token);
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    const [only] = lines;
+    if (lines.length > 1) {
+      const middle = lines.length >> 1;
+      await insert(deps, owed, table, lines.slice(0, middle), `${token}/0`);
+      await insert(deps, owed, table, lines.slice(middle), `${token}/1`);
+    } else if (only !== undefined) {
+      const place = { topic: owed.topic, partition: owed.partition, offset: owed.firstOffset };
+      await sendDeadLetter(deps, place, error, Buffer.from(only, 'utf8'));
+    }
+  }
+}
+
+/**
+ * A profile may have been merged between our transaction and our insert, and its events carried over without ours.
+ * Whoever merged it had committed before carrying, so looking now, after the insert, misses none.
+ */
+async function strayEvents(deps: PayDeps, debt: Debt): Promise<Debt['messages']> {
+  const messages: Debt['messages'] = [];
+  for (const [account, profiles] of debt.withEvents) {
+    for (const [source, target] of await readMerged(deps.mysql.db, account, profiles)) {
+      const message: ProfileChangeMessage = { kind: 'merge', account, source, target, at: 0 };
+      messages.push({ partition: evaluatorPartition(account, target), message });
+    }
+  }
+  return messages;
+}
+
+/** Appends the messages and returns, per partition, the offset that covers these and all before them. */
+async function announce(log: Log, messages: Debt['messages'], before: number[]): Promise<number[]> {
+  const records: NewRecord[] = messages.flatMap(({ partition, message }) =>
+    split(message).map((part) => ({ partition, key: String(part.account), value: encodeChange(part) })),
+  );
+  const through = [...before];
+  if (records.length === 0) return through;
+  const offsets = await log.append(PROFILE_CHANGES, records);
+  records.forEach(({ partition }, i) => {
+    through[partition] = Math.max(through[partition] ?? 0, (offsets[i] ?? 0) + 1);
+  });
+  return Array.from(through, (offset) => offset ?? 0);
+}
+
+function split(message: ProfileChangeMessage): ProfileChangeMessage[] {
+  if (message.kind !== 'profiles' || message.changes.length <= CHANGES_PER_MESSAGE) return [message];
+  const parts: ProfileChangeMessage[] = [];
+  for (let start = 0; start < message.changes.length; start += CHANGES_PER_MESSAGE) {
+    parts.push({ ...message, changes: message.changes.slice(start, start + CHANGES_PER_MESSAGE) });
+  }
+  return parts;
+}

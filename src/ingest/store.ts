@@ -1,0 +1,322 @@
+/**
+ * One batch of records into MySQL, in one transaction: who they are about, which events are new, what the profiles look
+ * like afterwards, how far the partition has been taken, and exactly which rows ClickHouse is owed. A crash leaves all
+ * of it or nothing, so that a replay neither repeats the batch nor cuts it anew.
+ */
+import { groupBy } from '../runtime/group-by.ts';
+import type { Value } from '../segments/ast.ts';
+import { flatten } from '../segments/flatten.ts';
+import type { Queries } from '../storage/mysql/connect.ts';
+import { claimEventIds } from '../storage/mysql/event-ids.ts';
+import type { NameRegistry, SeenName } from '../storage/mysql/names.ts';
+import {
+  claimIdentifiers,
+  findIdentifiers,
+  lockProfiles,
+  readHeads,
+  readMerged,
+  repointIdentifiers,
+  writeProfiles,
+  type ProfileRow,
+} from '../storage/mysql/profiles.ts';
+import { evaluatorPartition } from '../storage/topics.ts';
+import type { ChangeCause, ProfileChange, ProfileChangeMessage } from '../storage/profile-changes.ts';
+import {
+  attributesOf,
+  changedAttributes,
+  newProfile,
+  showsIdentifiers,
+  withIdentifiers,
+  withMerged,
+  withWrite,
+} from './apply.ts';
+import { keysOf, keyText, resolveIdentities, type Resolution } from './identify.ts';
+import type { EventRecord, IngestRecord } from './records.ts';
+import { eventKey, eventLine, futureEventLine, kindOf, profileLine, traitLine, uuidOf } from './rows.ts';
+
+/** What a batch owes after its transaction. Written down inside of it. */
+export interface Debt {
+  events: string[];
+  futureEvents: string[];
+  traits: string[];
+  profiles: string[];
+  messages: { partition: number; message: ProfileChangeMessage }[];
+  /** Profiles that got events, per account: whoever was merged meanwhile has to bring them along. */
+  withEvents: [account: number, profiles: number[]][];
+  duplicates: number;
+}
+
+export interface StoreDeps {
+  names: NameRegistry;
+  /** Reserves that many profile numbers of an account and returns the first. */
+  reserve(account: number, count: number): Promise<number>;
+}
+
+export interface Placed {
+  record: IngestRecord;
+  offset: number;
+}
+
+/** Somebody else wrote what this transaction was about to write: roll back and run the batch again. */
+export class Contention extends Error {}
+
+/** The effects of one partition's records, inside the caller's transaction. Throws Contention. */
+export async function storeRecords(
+  deps: StoreDeps,
+  db: Queries,
+  place: { stream: number; partition: number },
+  records: Placed[],
+): Promise<Debt> {
+  const debt: Debt = {
+    events: [],
+    futureEvents: [],
+    traits: [],
+    profiles: [],
+    messages: [],
+    withEvents: [],
+    duplicates: 0,
+  };
+  const byAccount = groupBy(records, ({ record }) => record.account);
+  // In the order of their numbers, so that two transactions never wait for one another crosswise.
+  for (const account of [...byAccount.keys()].sort((a, b) => a - b)) {
+    await storeAccount(deps, db, place, account, byAccount.get(account) ?? [], debt);
+  }
+  return debt;
+}
+
+async function storeAccount(
+  deps: StoreDeps,
+  db: Queries,
+  place: { stream: number; partition: number },
+  account: number,
+  records: Placed[],
+  debt: Debt,
+): Promise<void> {
+  const resolution = await resolve(deps, db, account, records);
+  const changes = new Map<number, ProfileChange[]>();
+  const note = (change: ProfileChange) => {
+    const list = changes.get(change.profile);
+    if (list) list.push(change);
+    else changes.set(change.profile, [change]);
+  };
+  await storeProfiles(deps, db, account, records, resolution, debt, note);
+  await storeEvents(deps, db, place, account, records, resolution, debt, note);
+  const byPartition = groupBy([...changes.values()].flat(), (change) =>
+    evaluatorPartition(account, change.profile),
+  );
+  for (const [partition, list] of byPartition) {
+    debt.messages.push({ partition, message: { kind: 'profiles', account, changes: list } });
+  }
+  for (const { source, target } of resolution.merges) {
+    const at = records[0]?.record.arrivedAt ?? 0;
+    debt.messages.push({
+      partition: evaluatorPartition(account, target),
+      message: { kind: 'merge', account, source, target, at },
+    });
+  }
+}
+
+/** Identities of the records, with new profiles numbered and new identifiers claimed. */
+async function resolve(
+  deps: StoreDeps,
+  db: Queries,
+  account: number,
+  records: Placed[],
+): Promise<Resolution> {
+  const writes = records.map(({ record }) => record.identifiers);
+  const keys = new Map(writes.flatMap(keysOf).map((key) => [keyText(key), key]));
+  const owned = await findIdentifiers(db, account, [...keys.values()]);
+  const known = new Map(owned.map((row) => [`${row.kind}:${row.value}`, row.profile]));
+  const named = writes.flatMap((identifiers) => identifiers.number ?? []);
+  const merged = await readMerged(db, account, named);
+  const standing = new Map(named.map((number) => [number, merged.get(number) ?? number]));
+
+  const resolution = resolveIdentities(writes, known, standing);
+  if (resolution.created > 0) {
+    const first = await deps.reserve(account, resolution.created);
+    const numbered = (profile: number) => (profile < 0 ? first - profile - 1 : profile);
+    resolution.profiles = resolution.profiles.map(numbered);
+    resolution.turns = resolution.turns.map(({ profile, sources }) => ({
+      profile: numbered(profile),
+      sources: sources.map(numbered),
+    }));
+    resolution.claimed = resolution.claimed.map((key) => ({ ...key, profile: numbered(key.profile) }));
+    resolution.merges = resolution.merges
+      // A profile that begins and ends in this very batch has never been anywhere else.
+      .filter(({ source }) => source >= 0)
+      .map(({ source, target }) => ({ source, target: numbered(target) }));
+  }
+  if (resolution.claimed.length > 0) {
+    const rows = resolution.claimed.map(({ kind, value, profile }) => ({ account, kind, value, profile }));
+    if ((await claimIdentifiers(db, rows)) < rows.length)
+      throw new Contention('an identifier was claimed meanwhile');
+  }
+  return resolution;
+}
+
+async function storeProfiles(
+  deps: StoreDeps,
+  db: Queries,
+  account: number,
+  records: Placed[],
+  resolution: Resolution,
+  debt: Debt,
+  note: (change: ProfileChange) => void,
+): Promise<void> {
+  const touched = await touchedProfiles(db, account, records, resolution);
+  if (touched.size === 0) return;
+  const before = await lockProfiles(db, account, [...touched]);
+  const now = Math.max(...records.map(({ record }) => record.arrivedAt));
+  const rows = new Map<number, ProfileRow>();
+  for (const number of touched) {
+    const row = before.get(number);
+    if (row?.mergedInto != null) throw new Contention('a profile was merged meanwhile');
+    rows.set(number, row ?? newProfile(account, number, now));
+  }
+  const rowOf = (number: number): ProfileRow => {
+    const row = rows.get(number);
+    if (!row) throw new Error(`profile ${number} was not locked`);
+    return row;
+  };
+  // New profiles that do not outlive the batch.
+  const passing = new Set(
+    resolution.turns
+      .filter(({ profile }, i) => profile !== resolution.profiles[i] && !touched.has(profile))
+      .map(({ profile }) => profile),
+  );
+  for (const number of passing) rows.set(number, newProfile(account, number, now));
+  // In the order of the records, so that it makes no difference where a batch was cut.
+  records.forEach(({ record }, i) => {
+    const { profile, sources } = resolution.turns[i] ?? { profile: 0, sources: [] };
+    if (!rows.has(profile)) return;
+    for (const source of sources) {
+      rows.set(profile, withMerged(rowOf(profile), rowOf(source), now));
+      rows.set(source, {
+        ...rowOf(source),
+        mergedInto: resolution.profiles[i] ?? profile,
+        updatedAt: now,
+      });
+    }
+    const row = rowOf(profile);
+    rows.set(
+      profile,
+      record.kind === 'profile' ? withWrite(row, record) : withIdentifiers(row, record.identifiers),
+    );
+  });
+  for (const number of passing) rows.delete(number);
+  for (const { source, target } of resolution.merges) {
+    await repointIdentifiers(db, account, source, target);
+  }
+
+  const seen: SeenName[] = [];
+  const causes = new Map(records.map(({ record }, i) => [resolution.profiles[i], causeOf(record)]));
+  const written: ProfileRow[] = [];
+  for (const [number, row] of rows) {
+    const old = before.get(number);
+    const next = { ...row, revision: (old?.revision ?? 0) + 1 };
+    written.push(next);
+    const alive = next.mergedInto === null;
+    if (!old || !alive) debt.profiles.push(profileLine(account, number, next.revision, alive));
+    const changed = alive
+      ? changedAttributes(old ? attributesOf(old) : new Map<string, Value>(), attributesOf(next))
+      : [];
+    for (const { path, value } of changed) {
+      debt.traits.push(traitLine(account, number, next.revision, path, value));
+      if (value !== null && path.startsWith('properties.')) {
+        seen.push({ account, metric: 0, path: path.slice('properties.'.length), kind: kindOf(value) });
+      }
+    }
+    if (!alive) note({ profile: number, cause: 'MERGE', at: now, gone: true });
+    else if (!old) note({ profile: number, cause: causes.get(number) ?? 'PROFILE', at: now, whole: true });
+    else if (changed.length > 0) {
+      const attributes = changed.map(({ path }) => path);
+      note({ profile: number, cause: causes.get(number) ?? 'MERGE', at: now, attributes });
+    }
+  }
+  await writeProfiles(db, written);
+  await deps.names.registerProperties(seen, now);
+}
+
+/** The profiles whose rows this batch changes: new, merged, written to, or shown under another identifier. */
+async function touchedProfiles(
+  db: Queries,
+  account: number,
+  records: Placed[],
+  resolution: Resolution,
+): Promise<Set<number>> {
+  const touched = new Set(resolution.merges.flatMap(({ source, target }) => [source, target]));
+  const merelyNamed: number[] = [];
+  records.forEach(({ record }, i) => {
+    const number = resolution.profiles[i] ?? 0;
+    if (record.kind === 'profile') touched.add(number);
+    else merelyNamed.push(number);
+  });
+  const heads = await readHeads(
+    db,
+    account,
+    [...new Set(merelyNamed)].filter((number) => !touched.has(number)),
+  );
+  records.forEach(({ record }, i) => {
+    const number = resolution.profiles[i] ?? 0;
+    if (touched.has(number)) return;
+    const head = heads.get(number);
+    if (head?.mergedInto != null) throw new Contention('a profile was merged meanwhile');
+    if (!head || !showsIdentifiers(head, record.identifiers)) touched.add(number);
+  });
+  return touched;
+}
+
+async function storeEvents(
+  deps: StoreDeps,
+  db: Queries,
+  place: { stream: number; partition: number },
+  account: number,
+  records: Placed[],
+  resolution: Resolution,
+  debt: Debt,
+  note: (change: ProfileChange) => void,
+): Promise<void> {
+  const arrivals = new Map<string, { event: EventRecord; key: Buffer; offset: number; profile: number }>();
+  records.forEach(({ record, offset }, i) => {
+    if (record.kind !== 'event') return;
+    const key = eventKey(record.uniqueId);
+    const hex = key.toString('hex');
+    if (arrivals.has(hex)) debt.duplicates += 1;
+    else arrivals.set(hex, { event: record, key, offset, profile: resolution.profiles[i] ?? 0 });
+  });
+  if (arrivals.size === 0) return;
+  const first = await claimEventIds(
+    db,
+    account,
+    place,
+    [...arrivals].map(([id, { offset }]) => ({ id, offset })),
+  );
+  debt.duplicates += arrivals.size - first.size;
+  const fresh = [...arrivals].filter(([hex]) => first.has(hex)).map(([, arrival]) => arrival);
+  const now = Math.max(...records.map(({ record }) => record.arrivedAt));
+  const metrics = await deps.names.metricIds(account, new Set(fresh.map(({ event }) => event.metric)), now);
+  const seen: SeenName[] = [];
+  for (const { event, key, profile } of fresh) {
+    const metric = metrics.get(event.metric);
+    if (metric === undefined) throw new Error('a metric could not be registered');
+    const properties = flatten(event.properties);
+    for (const [path, value] of properties) seen.push({ account, metric, path, kind: kindOf(value) });
+    const id = uuidOf(key);
+    debt.events.push(eventLine(event, { event: id, metric, profile }, properties));
+    if (event.time > event.arrivedAt) debt.futureEvents.push(futureEventLine(event, metric, profile));
+    note({
+      profile,
+      cause: causeOf(event),
+      at: event.arrivedAt,
+      metric: event.metric,
+      event: { id, time: event.time, metric },
+    });
+  }
+  await deps.names.registerProperties(seen, now);
+  debt.withEvents.push([account, [...new Set(fresh.map(({ profile }) => profile))]]);
+}
+
+function causeOf(record: IngestRecord): ChangeCause {
+  if (record.kind === 'profile') return 'PROFILE';
+  return record.backfill ? 'BACKFILL' : 'EVENT';
+}
