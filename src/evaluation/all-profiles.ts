@@ -1,0 +1,106 @@
+/**
+ * Scope one: a condition over all profiles of an account, or over some chunks of them. Each criterion's scan gives its
+ * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
+ */
+import { criteriaOf, criterionKey } from '../segments/normalise.ts';
+import type { Condition, Criterion } from '../segments/ast.ts';
+import { compileEvents, compileTrait } from './compile.ts';
+import { createParameters, type Parameters } from './parameters.ts';
+
+export interface Scope {
+  account: number;
+  /** The instant of evaluation, epoch milliseconds. */
+  at: number;
+  /** Metric ids by name; a name without one has never had an event. */
+  metrics: ReadonlyMap<string, number>;
+  /** Only these chunks; null: all of them. */
+  chunks: readonly number[] | null;
+}
+
+export interface ChunkQuery {
+  /** A SELECT of `chunk` (UInt16) and `members` (bitmap of the low 16 bits), one row per chunk that has profiles. */
+  sql: string;
+  parameters: Parameters;
+}
+
+/** Everyone who is there: criterion 0 of each query. */
+const EVERYBODY = 0;
+
+/** The members of a normalised condition, chunk by chunk. */
+export function selectMembers(condition: Condition, scope: Scope): ChunkQuery {
+  const parameters = createParameters();
+  const criteria = criteriaOf(condition);
+  const numbers = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
+  const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
+  const everybody = setOf(EVERYBODY);
+
+  const algebra = (node: Condition): string => {
+    switch (node.kind) {
+      case 'all':
+        return balanced('bitmapAnd', node.children.map(algebra));
+      case 'any':
+        return balanced('bitmapOr', node.children.map(algebra));
+      case 'not':
+        return `bitmapAndnot(${everybody}, ${algebra(node.child)})`;
+      case 'event':
+      case 'property':
+        return setOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
+    }
+  };
+
+  const scans = [scanEverybody(scope, parameters), ...sets].map(
+    (
+      scan,
+      number,
+    ) => `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+      FROM (${scan})
+      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`,
+  );
+  const sql = `
+    SELECT chunk, bitmapAnd(${everybody}, ${algebra(condition)}) AS members
+    FROM (
+      ${scans.join('\n      UNION ALL\n      ')}
+    )
+    GROUP BY chunk`;
+  return { sql, parameters };
+}
+
+/** As a tree of little depth: ClickHouse refuses expressions that are nested a thousand times. */
+function balanced(operation: string, sets: string[]): string {
+  const middle = sets.length >> 1;
+  if (middle === 0) return sets[0] ?? setOf(EVERYBODY);
+  return `${operation}(${balanced(operation, sets.slice(0, middle))}, ${balanced(operation, sets.slice(middle))})`;
+}
+
+function setOf(criterion: number): string {
+  return `groupBitmapMergeStateIf(members, criterion = ${criterion})`;
+}
+
+/** A SELECT of `profile`, of those who satisfy the criterion; repetitions do no harm. */
+function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): string {
+  if (criterion.kind === 'property') {
+    return `SELECT profile
+      FROM traits
+      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', criterion.path)}
+      GROUP BY profile
+      HAVING argMax(${compileTrait(criterion, parameters)}, revision)`;
+  }
+  const metric = scope.metrics.get(criterion.metric) ?? 0;
+  const events = compileEvents(criterion, metric, scope, parameters);
+  const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
+  return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;
+}
+
+function scanEverybody(scope: Scope, parameters: Parameters): string {
+  return `SELECT profile
+      FROM profiles
+      WHERE ${place(scope, parameters)}
+      GROUP BY profile
+      HAVING argMax(alive, revision)`;
+}
+
+function place(scope: Scope, parameters: Parameters): string {
+  const account = `account = ${parameters.add('UInt32', scope.account)}`;
+  if (scope.chunks === null) return account;
+  return `${account} AND bitShiftRight(profile, 16) IN ${parameters.add('Array(UInt32)', scope.chunks)}`;
+}

@@ -1,0 +1,69 @@
+/** An audience that nobody saved: the all-profiles scope, asked on the spot. */
+import type { Clock } from '../runtime/clock.ts';
+import { criteriaOf, normalise } from '../segments/normalise.ts';
+import type { Condition } from '../segments/ast.ts';
+import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { MySql, Queries } from '../storage/mysql/connect.ts';
+import { readMetricIds } from '../storage/mysql/names.ts';
+import { CHUNK_BITS } from '../storage/topics.ts';
+import { selectMembers } from './all-profiles.ts';
+
+export interface AudienceDeps {
+  mysql: MySql;
+  clickhouse: ClickHouse;
+  clock: Clock;
+}
+
+/** How many profiles satisfy the condition at this moment. */
+export async function countAudience(
+  deps: AudienceDeps,
+  account: number,
+  condition: Condition,
+): Promise<number> {
+  const { sql, parameters } = await membersNow(deps, account, condition);
+  const rows = await query<{ size: string }>(
+    deps.clickhouse,
+    `SELECT sum(bitmapCardinality(members)) AS size FROM (${sql})`,
+    parameters.values,
+  );
+  return Number(rows[0]?.size ?? 0);
+}
+
+/** A page of profile numbers, ascending, behind `afterProfile`. */
+export async function listAudience(
+  deps: AudienceDeps,
+  account: number,
+  condition: Condition,
+  afterProfile: number | null,
+  limit: number,
+): Promise<number[]> {
+  const { sql, parameters } = await membersNow(deps, account, condition);
+  const rows = await query<{ profile: number }>(
+    deps.clickhouse,
+    `SELECT toUInt32(chunk * ${2 ** CHUNK_BITS} + arrayJoin(bitmapToArray(members))) AS profile
+     FROM (${sql})
+     WHERE profile >= ${parameters.add('UInt32', afterProfile === null ? 0 : afterProfile + 1)}
+     ORDER BY profile
+     LIMIT ${parameters.add('UInt32', limit)}`,
+    parameters.values,
+  );
+  return rows.map((row) => row.profile);
+}
+
+async function membersNow(deps: AudienceDeps, account: number, condition: Condition) {
+  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  return selectMembers(normalise(condition), { account, at: deps.clock.now(), metrics, chunks: null });
+}
+
+/** Ids of the metrics that the conditions name; those that never had an event are absent. */
+export async function metricsOf(
+  db: Queries,
+  account: number,
+  conditions: readonly Condition[],
+): Promise<Map<string, number>> {
+  const names = new Set<string>();
+  for (const criterion of conditions.flatMap(criteriaOf))
+    if (criterion.kind === 'event') names.add(criterion.metric);
+  const rows = await readMetricIds(db, account, [...names]);
+  return new Map(rows.map(({ name, id }) => [name, id]));
+}

@@ -1,0 +1,219 @@
+/**
+ * One criterion, as ClickHouse computes it. The same expressions serve both scopes: all profiles (a scan in the order
+ * of the metric) and some profiles (a look-up in the order of the profile). The meaning is that of the reference
+ * evaluator in `src/segments/reference.ts`; the random comparison holds them together.
+ *
+ * Criteria come from normalised conditions: each is false for a profile without rows.
+ */
+import type {
+  EventCriterion,
+  Measure,
+  NumberFilter,
+  PropertyCriterion,
+  TextFilter,
+  TimeWindow,
+  ValueFilter,
+} from '../segments/ast.ts';
+import { LARGEST_SUMMAND, microUnits } from '../segments/numbers.ts';
+import { EVENT_VALUE } from '../segments/paths.ts';
+import type { Parameters } from './parameters.ts';
+
+/** The instant of evaluation: one for the whole query, or a column `instant` (epoch milliseconds) of each row. */
+export type Instant = { at: number } | 'column';
+
+export interface CompiledEvents {
+  /** Whether a row of the account's events is one that is measured. */
+  match: string;
+  /** The criterion's truth over a group of rows, of which those that match are measured. */
+  truth: string;
+  /** The same where every row of the group matches. */
+  truthOfMatches: string;
+  /** True says just this: there is a row that matches. */
+  isExistence: boolean;
+}
+
+/** `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. */
+export function compileEvents(
+  criterion: EventCriterion,
+  metric: number,
+  instant: Instant,
+  parameters: Parameters,
+): CompiledEvents {
+  const match = [
+    `metric = ${parameters.add('UInt32', metric)}`,
+    windowOf(criterion.within, instant, parameters),
+    ...criterion.where.map(({ path, filter }) => eventFilter(path, filter, parameters)),
+  ].join(' AND ');
+  const measured = measureOf(criterion.measure, parameters);
+  const compare = comparisonOf(criterion.measure, criterion.is, parameters);
+  return {
+    match,
+    truth: compare(measured.of(match)),
+    truthOfMatches: compare(measured.of('true')),
+    isExistence:
+      criterion.measure.kind === 'count' &&
+      ((criterion.is.op === 'atLeast' && criterion.is.value > 0 && criterion.is.value <= 1) ||
+        (criterion.is.op === 'moreThan' && criterion.is.value >= 0 && criterion.is.value < 1)),
+  };
+}
+
+/** Whether a row of `traits`, the newest of its attribute, satisfies the criterion. */
+export function compileTrait(criterion: PropertyCriterion, parameters: Parameters): string {
+  return traitFilter(criterion.filter, parameters);
+}
+
+/** The bounds that a window sets to an event's time, as SQL over the column `time`. */
+function windowOf(window: TimeWindow | null, instant: Instant, parameters: Parameters): string {
+  const before = (ms: number) =>
+    instant === 'column'
+      ? `fromUnixTimestamp64Milli(instant - ${parameters.add('Int64', ms)}, 'UTC')`
+      : moment(instant.at - ms, parameters);
+  const past = `time <= ${before(0)}`;
+  if (window === null) return past;
+  switch (window.kind) {
+    case 'last':
+      return `time > ${before(window.ms)} AND ${past}`;
+    case 'moreThanAgo':
+      return `time <= ${before(window.ms)}`;
+    case 'ago':
+      return `time > ${before(window.fromMs)} AND time <= ${before(window.toMs)}`;
+    case 'dates':
+      return [
+        ...(window.from === null ? [] : [`time >= ${moment(window.from, parameters)}`]),
+        ...(window.to === null ? [] : [`time < ${moment(window.to, parameters)}`]),
+        past,
+      ].join(' AND ');
+  }
+}
+
+export function moment(ms: number, parameters: Parameters): string {
+  return `fromUnixTimestamp64Milli(${parameters.add('Int64', ms)}, 'UTC')`;
+}
+
+function measureOf(measure: Measure, parameters: Parameters): { of: (match: string) => string } {
+  switch (measure.kind) {
+    case 'count':
+      return { of: (match) => (match === 'true' ? 'count()' : `countIf(${match})`) };
+    case 'sum': {
+      const { value, isSet } = summand(measure.path, parameters);
+      return {
+        of: (match) =>
+          `sumIf(${micro(value)}, ${match} AND ${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND})`,
+      };
+    }
+  }
+}
+
+function summand(path: string, parameters: Parameters): { value: string; isSet: string } {
+  if (path === EVENT_VALUE) return { value: 'assumeNotNull(value)', isSet: 'isNotNull(value)' };
+  const key = parameters.add('String', path);
+  return { value: `numbers[${key}]`, isSet: `mapContains(numbers, ${key})` };
+}
+
+/** Millionths, rounded half to even, so that sums of decimal amounts are exact (`microUnits` of the language). */
+function micro(value: string): string {
+  return `toInt128(toInt64(round(${value} * 1e6)))`;
+}
+
+function comparisonOf(
+  measure: Measure,
+  is: NumberFilter,
+  parameters: Parameters,
+): (measured: string) => string {
+  const bound =
+    measure.kind === 'sum'
+      ? (value: number) => parameters.add('Int128', microUnits(value).toString())
+      : (value: number) => parameters.add('Float64', value);
+  return (measured) => compareNumber(measured, is, bound);
+}
+
+function compareNumber(left: string, is: NumberFilter, bound: (value: number) => string): string {
+  if (is.op === 'between') return `(${left} BETWEEN ${bound(is.from)} AND ${bound(is.to)})`;
+  const operator = {
+    equals: '=',
+    notEquals: '!=',
+    moreThan: '>',
+    atLeast: '>=',
+    lessThan: '<',
+    atMost: '<=',
+  }[is.op];
+  return `(${left} ${operator} ${bound(is.value)})`;
+}
+
+/** A filter on an event's property. Values lie in one map per type; a key in none of them is unset. */
+function eventFilter(path: string, filter: ValueFilter, parameters: Parameters): string {
+  if (path === EVENT_VALUE) return ownValueFilter(filter, parameters);
+  const key = parameters.add('String', path);
+  switch (filter.kind) {
+    case 'text':
+      return `(mapContains(texts, ${key}) AND ${compareText(`texts[${key}]`, filter.text, parameters)})`;
+    case 'number':
+      return `(mapContains(numbers, ${key}) AND ${compareNumber(`numbers[${key}]`, filter.number, (value) => parameters.add('Float64', value))})`;
+    case 'boolean':
+      return `(mapContains(booleans, ${key}) AND booleans[${key}] = ${filter.equals})`;
+    case 'exists': {
+      const exists = ['texts', 'numbers', 'booleans', 'lists']
+        .map((map) => `mapContains(${map}, ${key})`)
+        .join(' OR ');
+      return filter.exists ? `(${exists})` : `NOT (${exists})`;
+    }
+  }
+}
+
+/** A filter on the event's own value, which is a number or unset. */
+function ownValueFilter(filter: ValueFilter, parameters: Parameters): string {
+  switch (filter.kind) {
+    case 'number':
+      return `(isNotNull(value) AND ${compareNumber('assumeNotNull(value)', filter.number, (value) => parameters.add('Float64', value))})`;
+    case 'exists':
+      return filter.exists ? 'isNotNull(value)' : 'isNull(value)';
+    case 'text':
+    case 'boolean':
+      return 'false';
+  }
+}
+
+/** A filter on a row of `traits`. */
+function traitFilter(filter: ValueFilter, parameters: Parameters): string {
+  switch (filter.kind) {
+    case 'text':
+      return `(kind = 'text' AND ${compareText('text', filter.text, parameters)})`;
+    case 'number':
+      return `(kind = 'number' AND ${compareNumber('number', filter.number, (value) => parameters.add('Float64', value))})`;
+    case 'boolean':
+      return `(kind = 'boolean' AND number = ${filter.equals ? 1 : 0})`;
+    case 'exists':
+      if (!filter.exists) throw new Error('not a normalised criterion');
+      return `(kind != 'unset')`;
+  }
+}
+
+function compareText(left: string, filter: TextFilter, parameters: Parameters): string {
+  if ('values' in filter) {
+    const among = `has(${parameters.add('Array(String)', filter.values)}, ${left})`;
+    return filter.op === 'in' ? among : `NOT ${among}`;
+  }
+  const value = parameters.add('String', filter.value);
+  switch (filter.op) {
+    case 'equals':
+      return `${left} = ${value}`;
+    case 'notEquals':
+      return `${left} != ${value}`;
+    case 'contains':
+      return `position(${left}, ${value}) > 0`;
+    case 'notContains':
+      return `position(${left}, ${value}) = 0`;
+    case 'startsWith':
+      return `startsWith(${left}, ${value})`;
+    case 'notStartsWith':
+      return `NOT startsWith(${left}, ${value})`;
+    case 'endsWith':
+      return `endsWith(${left}, ${value})`;
+    case 'notEndsWith':
+      return `NOT endsWith(${left}, ${value})`;
+    case 'matches':
+      return `match(${left}, ${value})`;
+    case 'notMatches':
+      return `NOT match(${left}, ${value})`;
+  }
+}

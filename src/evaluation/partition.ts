@@ -1,0 +1,390 @@
+/**
+ * One evaluator partition: takes everything that can change the memberships of its profiles, one thing after the other,
+ * and writes the differences. Between batches it looks at what time alone has changed; because both happen in this one
+ * place, an evaluation is never older than one before it.
+ */
+import type { Criterion } from '../segments/ast.ts';
+import { criterionKey } from '../segments/normalise.ts';
+import { groupBy } from '../runtime/group-by.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { metrics } from '../runtime/metrics.ts';
+import { readInForce, readNotInForce, markInForce, readDefinition } from '../storage/mysql/definitions.ts';
+import { readMetricIds } from '../storage/mysql/names.ts';
+import { goneProfiles, nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
+import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
+import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
+import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
+import { findCrossings, type CrossingProfile } from './crossings.ts';
+import { differences, isTrue, type Difference, type Question } from './diff.ts';
+import { createMembershipCache } from './membership-cache.ts';
+import { diffWithStored } from './memberships.ts';
+import { copyEvents } from './merge.ts';
+import { compileDefinition, createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
+import { giveUp, isFaultOfDefinition, takeOver, type NewEntry, type WriterDeps } from './writer.ts';
+
+export interface PartitionDeps extends WriterDeps {
+  logger: Logger;
+}
+
+export interface EvaluatorPartition {
+  /** Messages of the partition, in order. */
+  take(messages: ProfileChangeMessage[]): Promise<void>;
+  /** Brings memberships up to the present as far as time alone changes them; returns that present. Throws Fenced. */
+  tick(): Promise<number>;
+  /** Brings definitions into force whose announcement was lost. */
+  catchUp(): Promise<void>;
+}
+
+type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
+
+/** Profiles that one look-up evaluates. */
+const PROFILES_PER_ROUND = 5_000;
+const SAVE_WATERMARK_MS = 1_000;
+
+/** Takes the partition over and reads which segments are in force in it. */
+export async function openPartition(deps: PartitionDeps, partition: number): Promise<EvaluatorPartition> {
+  const writer = await takeOver(deps, partition);
+  const registry = createRegistry();
+  const cache = createMembershipCache(deps.clickhouse);
+  /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
+  const metricIds = new Map<number, Map<string, number>>();
+  for (const stored of await readInForce(deps.mysql.db, partition)) registry.put(compileDefinition(stored));
+  /** Accounts with profiles in this partition: the clock leaves the others alone. */
+  const present = new Set<number>();
+  for (const [account, index] of registry.accounts()) {
+    if ((await chunksOf(account)).length > 0) present.add(account);
+    await metricsFor(account, index.segments.values());
+  }
+  let through = writer.watermark;
+  let saved = writer.watermark;
+
+  async function chunksOf(account: number): Promise<number[]> {
+    return chunksIn(partition, account, await nextProfileNumber(deps.mysql.db, account));
+  }
+
+  /** Those that have had no event are asked for again each time. */
+  async function metricsFor(
+    account: number,
+    segments: Iterable<SegmentInForce>,
+  ): Promise<Map<string, number>> {
+    const known = metricIds.get(account) ?? new Map<string, number>();
+    metricIds.set(account, known);
+    const missing = new Set<string>();
+    for (const { criteria } of segments) {
+      for (const one of criteria) if (one.kind === 'event' && !known.has(one.metric)) missing.add(one.metric);
+    }
+    for (const { name, id } of await readMetricIds(deps.mysql.db, account, [...missing])) known.set(name, id);
+    return known;
+  }
+
+  async function evaluate(
+    account: number,
+    subjects: readonly Subject[],
+    segments: readonly SegmentInForce[],
+  ) {
+    const criteria = new Map<string, Criterion>();
+    for (const segment of segments)
+      for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
+    const scope = { account, metrics: await metricsFor(account, segments) };
+    return evaluateSubjects(deps.clickhouse, scope, subjects, [...criteria.values()]);
+  }
+
+  /** Asks, compares with what is stored, and returns the differences at one instant. */
+  async function answer(account: number, questions: Question[], instant: number): Promise<Difference[]> {
+    const found: Difference[] = [];
+    const byProfile = groupBy(questions, ({ profile }) => profile);
+    const profiles = [...byProfile.keys()];
+    for (let start = 0; start < profiles.length; start += PROFILES_PER_ROUND) {
+      const round = profiles.slice(start, start + PROFILES_PER_ROUND);
+      const asked = round.flatMap((profile) => byProfile.get(profile) ?? []);
+      const segments = [...new Set(asked.map(({ segment }) => segment))];
+      const subjects = round.map((profile) => ({ profile, instant }));
+      const [truths, gone] = await Promise.all([
+        evaluate(account, subjects, segments),
+        goneProfiles(deps.mysql.db, account, round),
+        cache.load(
+          account,
+          segments.map(({ segment }) => segment),
+          round,
+        ),
+      ]);
+      const isMember = ({ profile, segment }: Question) =>
+        !gone.has(profile) && holds(segment, truths, { profile, instant });
+      found.push(
+        ...differences(asked, isMember, ({ segment, profile }) => cache.has(segment.segment, profile)),
+      );
+    }
+    return found;
+  }
+
+  async function write(entries: NewEntry[]): Promise<void> {
+    await writer.write(entries);
+    for (const { segment, profile, kind } of entries) cache.set(segment, profile, kind === 'ENTERED');
+  }
+
+  async function takeChanges(account: number, changes: ProfileChange[]): Promise<void> {
+    present.add(account);
+    const index = registry.account(account);
+    if (!index) return;
+    const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
+    const questions = questionsOf(index, changes);
+    const found = await answer(account, questions, instant);
+    await write(found.map((difference) => entryOf(account, difference)));
+    for (const { reason } of found) {
+      if (reason.cause === 'EVENT') metrics.changeSeconds.observe(Math.max(0, (instant - reason.at) / 1000));
+    }
+  }
+
+  /** All merges of an account that wait, together: one by one they would hold up everything behind them. */
+  async function takeMerges(account: number, merges: MergeMessage[]): Promise<void> {
+    await copyEvents(deps.clickhouse, account, merges);
+    // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
+    // had committed before carrying, so looking now, after the copy, misses none.
+    const further = await readMerged(
+      deps.mysql.db,
+      account,
+      merges.map(({ target }) => target),
+    );
+    const onward = merges.flatMap((merge) => {
+      const target = further.get(merge.target);
+      return target === undefined ? [] : [{ ...merge, target }];
+    });
+    if (onward.length > 0) {
+      const records = onward.map((message) => ({
+        partition: evaluatorPartition(account, message.target),
+        key: String(account),
+        value: encodeChange(message),
+      }));
+      await deps.log.append(PROFILE_CHANGES, records);
+    }
+    await takeChanges(
+      account,
+      merges.map(({ target, at }) => ({
+        profile: target,
+        cause: 'MERGE',
+        at: at > 0 ? at : writer.advance(0),
+        whole: true,
+      })),
+    );
+  }
+
+  async function define(account: number, segment: number, version: number): Promise<void> {
+    const inForce = registry.get(segment);
+    if (inForce && inForce.version >= version) return;
+    const stored = await readDefinition(deps.mysql.db, segment, version);
+    if (!stored || stored.account !== account) return;
+    const next = compileDefinition(stored);
+    const at = writer.advance(0);
+    const chunks = await chunksOf(account);
+    if (chunks.length > 0) present.add(account);
+    if (chunks.length > 0 && !inForce) {
+      await writer.populate(account, { segment, version, at, chunks });
+      cache.forget(segment);
+    }
+    if (chunks.length > 0 && inForce) await redefine(next, at, chunks);
+    await markInForce(deps.mysql.db, partition, account, segment, version, at);
+    await metricsFor(account, [next]);
+    registry.put(next);
+  }
+
+  async function redefine(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
+    const { account, segment, version } = next;
+    const scope = { account, at, metrics: await metricsFor(account, [next]), chunks };
+    for (const { entered, exited } of await diffWithStored(deps.clickhouse, segment, next.condition, scope)) {
+      const entry =
+        (kind: 'ENTERED' | 'EXITED') =>
+        (profile: number): NewEntry => ({
+          account,
+          segment,
+          version,
+          profile,
+          kind,
+          cause: 'DEFINITION',
+          at,
+          event: null,
+        });
+      await write([...entered.map(entry('ENTERED')), ...exited.map(entry('EXITED'))]);
+    }
+  }
+
+  /** A definition that ClickHouse cannot compute must not stop the partition. */
+  async function tryDefine(account: number, segment: number, version: number): Promise<void> {
+    try {
+      await define(account, segment, version);
+    } catch (error) {
+      if (!isFaultOfDefinition(error)) throw error;
+      deps.logger.error({ partition, segment, version, err: error }, 'a segment cannot be computed');
+      await giveUp(deps.mysql, segment, version);
+    }
+  }
+
+  async function take(messages: ProfileChangeMessage[]): Promise<void> {
+    const stop = metrics.evaluationBatchSeconds.startTimer();
+    // Neighbours of a kind are taken together, up to the next of another kind, so that everything keeps its order.
+    let changes = new Map<number, ProfileChange[]>();
+    let merges = new Map<number, Map<number, MergeMessage>>();
+    const flush = async () => {
+      const [waiting, merging] = [changes, merges];
+      changes = new Map();
+      merges = new Map();
+      for (const [account, list] of waiting) await takeChanges(account, list);
+      for (const [account, bySource] of merging) await takeMerges(account, [...bySource.values()]);
+    };
+    for (const message of messages) {
+      const { account } = message;
+      if (message.kind === 'profiles') {
+        if (merges.size > 0) await flush();
+        const list = changes.get(account) ?? [];
+        changes.set(account, list);
+        for (const change of message.changes) list.push(change);
+      } else if (message.kind === 'merge') {
+        const before = merges.get(account)?.get(message.source);
+        if (before && before.target !== message.target) await flush();
+        const bySource = merges.get(account) ?? new Map<number, MergeMessage>();
+        merges.set(account, bySource.set(message.source, message));
+      } else {
+        await flush();
+        if (message.kind === 'definition') await tryDefine(account, message.segment, message.version);
+        else {
+          registry.remove(message.segment);
+          cache.forget(message.segment);
+        }
+      }
+    }
+    await flush();
+    stop();
+  }
+
+  async function tick(): Promise<number> {
+    const until = writer.advance(0);
+    for (const [account, index] of [...registry.accounts()]) {
+      if (present.has(account)) await tickAccount(account, index, through, until);
+    }
+    through = until;
+    if (through - saved >= SAVE_WATERMARK_MS) {
+      await writer.saveWatermark(through);
+      saved = through;
+    }
+    return through;
+  }
+
+  async function tickAccount(
+    account: number,
+    index: AccountIndex,
+    after: number,
+    until: number,
+  ): Promise<void> {
+    // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
+    const ids = metricIds.get(account);
+    if (!ids || ids.size === 0) return;
+    const nameOf = new Map([...ids].map(([name, id]) => [id, name]));
+    const slice = { account, metrics: ids, edges: index.edges(), after, through: until };
+    for await (const page of findCrossings(deps.clickhouse, slice)) {
+      const mine = page.filter(({ profile }) => evaluatorPartition(account, profile) === partition);
+      await takeCrossings(account, index, mine, nameOf, until);
+    }
+  }
+
+  async function takeCrossings(
+    account: number,
+    index: AccountIndex,
+    page: CrossingProfile[],
+    nameOf: ReadonlyMap<number, string>,
+    until: number,
+  ): Promise<void> {
+    const instants = new Map<string, number[]>();
+    const questions: Question[] = [];
+    for (const { profile, crossings } of page) {
+      const asked = new Set<SegmentInForce>();
+      for (const { metric, offset, instant } of crossings) {
+        const name = nameOf.get(metric) ?? '';
+        const segments = offset === 0 ? index.withMetric(name) : index.withEdge({ metric: name, offset });
+        for (const segment of segments) {
+          asked.add(segment);
+          const key = `${segment.segment}:${profile}`;
+          instants.set(key, [...(instants.get(key) ?? []), instant]);
+        }
+      }
+      for (const segment of asked) {
+        questions.push({ profile, segment, reason: { cause: 'TIME', at: until, event: null } });
+      }
+    }
+    if (questions.length === 0) return;
+    const found = await answer(account, questions, until);
+    const dated = await dateDifferences(account, found, instants, until);
+    await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
+  }
+
+  /**
+   * When exactly it became true: the crossing after which the answer has been what it is now. With one crossing there
+   * is nothing to ask.
+   */
+  async function dateDifferences(
+    account: number,
+    found: Difference[],
+    instants: ReadonlyMap<string, number[]>,
+    until: number,
+  ): Promise<Difference[]> {
+    const candidatesOf = ({ segment, profile }: Difference) =>
+      [...new Set(instants.get(`${segment.segment}:${profile}`) ?? [until])].sort((a, b) => a - b);
+    const dated = (difference: Difference, at: number): Difference => ({
+      ...difference,
+      reason: { ...difference.reason, at },
+    });
+    const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
+    const truths = new Map<Difference, Truths>();
+    for (let start = 0; start < ambiguous.length; start += PROFILES_PER_ROUND / 10) {
+      const round = ambiguous.slice(start, start + PROFILES_PER_ROUND / 10);
+      const subjects = new Map<string, Subject>();
+      for (const difference of round) {
+        for (const instant of candidatesOf(difference)) {
+          subjects.set(`${difference.profile}@${instant}`, { profile: difference.profile, instant });
+        }
+      }
+      const segments = [...new Set(round.map(({ segment }) => segment))];
+      const answers = await evaluate(account, [...subjects.values()], segments);
+      for (const difference of round) truths.set(difference, answers);
+    }
+    return found.map((difference) => {
+      const candidates = candidatesOf(difference);
+      const answers = truths.get(difference);
+      const [first = until] = candidates;
+      if (!answers) return dated(difference, first);
+      const { segment, profile, kind } = difference;
+      let at = candidates.at(-1) ?? until;
+      for (const instant of [...candidates].reverse()) {
+        if (holds(segment, answers, { profile, instant }) !== (kind === 'ENTERED')) break;
+        at = instant;
+      }
+      return dated(difference, at);
+    });
+  }
+
+  async function catchUp(): Promise<void> {
+    for (const { account, segment, version } of await readNotInForce(deps.mysql.db, partition)) {
+      await tryDefine(account, segment, version);
+    }
+  }
+
+  return { take, tick, catchUp };
+}
+
+function holds({ condition }: SegmentInForce, truths: Truths, subject: Subject): boolean {
+  return isTrue(condition, (criterion) => truths(subject, criterion));
+}
+
+/** A question per profile and segment that a change can touch, with the last such change as its reason. */
+function questionsOf(index: AccountIndex, changes: ProfileChange[]): Question[] {
+  const questions = new Map<string, Question>();
+  for (const change of changes) {
+    const reason = { cause: change.cause, at: change.at, event: change.event ?? null };
+    for (const segment of index.touchedBy(change)) {
+      questions.set(`${segment.segment}:${change.profile}`, { profile: change.profile, segment, reason });
+    }
+  }
+  return [...questions.values()];
+}
+
+function entryOf(account: number, { profile, segment, reason, kind }: Difference): NewEntry {
+  return { account, segment: segment.segment, version: segment.version, profile, kind, ...reason };
+}

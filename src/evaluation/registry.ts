@@ -1,0 +1,141 @@
+/** The segments in force in one evaluator partition, and the inverted index: what a change can touch. */
+import { timeEdges } from '../segments/edges.ts';
+import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { parseCondition } from '../segments/parse.ts';
+import { dependenciesOf } from '../segments/touch.ts';
+import type { Condition, Criterion } from '../segments/ast.ts';
+import type { StoredDefinition } from '../storage/mysql/definitions.ts';
+import type { ProfileChange } from '../storage/profile-changes.ts';
+
+export interface SegmentInForce {
+  account: number;
+  segment: number;
+  version: number;
+  condition: Condition;
+  criteria: Criterion[];
+}
+
+/** A window's edge: an event of the metric can flip these segments when it has become `offset` milliseconds old. */
+export interface Edge {
+  metric: string;
+  offset: number;
+}
+
+export interface AccountIndex {
+  segments: ReadonlyMap<number, SegmentInForce>;
+  /** Segments that a change of a profile can touch. */
+  touchedBy(change: ProfileChange): Iterable<SegmentInForce>;
+  /** Segments in which an event of the metric is measured. */
+  withMetric(metric: string): Iterable<SegmentInForce>;
+  edges(): Edge[];
+  withEdge(edge: Edge): Iterable<SegmentInForce>;
+}
+
+export interface Registry {
+  account(account: number): AccountIndex | undefined;
+  accounts(): Iterable<[number, AccountIndex]>;
+  get(segment: number): SegmentInForce | undefined;
+  /** Brings a segment into force, in place of its former version. */
+  put(segment: SegmentInForce): void;
+  remove(segment: number): void;
+}
+
+/** Throws when the stored text is not a valid condition, which then was written by a newer version of Tidemark. */
+export function compileDefinition(stored: StoredDefinition): SegmentInForce {
+  const parsed = parseCondition(JSON.parse(stored.definition));
+  if (!parsed.ok)
+    throw new Error(`segment ${stored.segment} v${stored.version} cannot be read by this version`);
+  const condition = normalise(parsed.condition);
+  const { account, segment, version } = stored;
+  return { account, segment, version, condition, criteria: criteriaOf(condition) };
+}
+
+export function createRegistry(): Registry {
+  const accounts = new Map<number, ReturnType<typeof createIndex>>();
+  const owners = new Map<number, number>();
+  const remove = (segment: number) => {
+    const account = owners.get(segment);
+    if (account === undefined) return;
+    owners.delete(segment);
+    const index = accounts.get(account);
+    index?.remove(segment);
+    if (index?.segments.size === 0) accounts.delete(account);
+  };
+  return {
+    account: (account) => accounts.get(account),
+    accounts: () => accounts,
+    get: (segment) => accounts.get(owners.get(segment) ?? -1)?.segments.get(segment),
+    put(segment) {
+      remove(segment.segment);
+      owners.set(segment.segment, segment.account);
+      const index = accounts.get(segment.account) ?? createIndex();
+      accounts.set(segment.account, index);
+      index.add(segment);
+    },
+    remove,
+  };
+}
+
+function createIndex() {
+  const segments = new Map<number, SegmentInForce>();
+  const byMetric = new Map<string, Set<SegmentInForce>>();
+  const byAttribute = new Map<string, Set<SegmentInForce>>();
+  const byEdge = new Map<string, { edge: Edge; segments: Set<SegmentInForce> }>();
+  const nameOf = ({ metric, offset }: Edge) => `${offset}:${metric}`;
+  const edgesOf = (segment: SegmentInForce): Edge[] =>
+    segment.criteria.flatMap((criterion) =>
+      criterion.kind === 'event'
+        ? timeEdges(criterion).map((offset) => ({ metric: criterion.metric, offset }))
+        : [],
+    );
+  return {
+    segments: segments as ReadonlyMap<number, SegmentInForce>,
+    add(segment: SegmentInForce) {
+      segments.set(segment.segment, segment);
+      const { metrics, attributes } = dependenciesOf(segment.condition);
+      for (const metric of metrics) addTo(byMetric, metric, segment);
+      for (const attribute of attributes) addTo(byAttribute, attribute, segment);
+      for (const edge of edgesOf(segment)) {
+        const entry = byEdge.get(nameOf(edge)) ?? { edge, segments: new Set() };
+        byEdge.set(nameOf(edge), entry);
+        entry.segments.add(segment);
+      }
+    },
+    remove(id: number) {
+      const segment = segments.get(id);
+      if (!segment) return;
+      segments.delete(id);
+      const { metrics, attributes } = dependenciesOf(segment.condition);
+      for (const metric of metrics) removeFrom(byMetric, metric, segment);
+      for (const attribute of attributes) removeFrom(byAttribute, attribute, segment);
+      for (const edge of edgesOf(segment)) {
+        const entry = byEdge.get(nameOf(edge));
+        entry?.segments.delete(segment);
+        if (entry?.segments.size === 0) byEdge.delete(nameOf(edge));
+      }
+    },
+    touchedBy(change: ProfileChange): Iterable<SegmentInForce> {
+      if (change.whole || change.gone) return segments.values();
+      const touched = new Set(change.metric === undefined ? [] : byMetric.get(change.metric));
+      for (const attribute of change.attributes ?? []) {
+        for (const segment of byAttribute.get(attribute) ?? []) touched.add(segment);
+      }
+      return touched;
+    },
+    withMetric: (metric: string): Iterable<SegmentInForce> => byMetric.get(metric) ?? [],
+    edges: () => [...byEdge.values()].map(({ edge }) => edge),
+    withEdge: (edge: Edge): Iterable<SegmentInForce> => byEdge.get(nameOf(edge))?.segments ?? [],
+  };
+}
+
+function addTo(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {
+  const set = index.get(key) ?? new Set();
+  index.set(key, set);
+  set.add(segment);
+}
+
+function removeFrom(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {
+  const set = index.get(key);
+  set?.delete(segment);
+  if (set?.size === 0) index.delete(key);
+}
