@@ -1,0 +1,167 @@
+/** Segments: saved conditions with their members. */
+import { createSegment, deleteSegment, updateSegment } from '../evaluation/definitions.ts';
+import { containsProfile, listMembers } from '../evaluation/memberships.ts';
+import type { UserError } from '../ingest/accept.ts';
+import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
+import { describe, parseCondition } from '../segments/index.ts';
+import {
+  countSegments,
+  listSegments,
+  readEvaluatedThrough,
+  statusOf,
+  type SegmentRow,
+  type SegmentStatus,
+} from '../storage/mysql/segment-reads.ts';
+import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
+import { accountOf, type Context } from './context.ts';
+import { selectProfile, type ProfileRow, type ProfileSelector } from './profiles.ts';
+
+export type { SegmentRow, SegmentStatus } from '../storage/mysql/segment-reads.ts';
+
+/** Null for ids that name no living segment of the account. */
+export async function segment(ctx: Context, { id }: { id: string }): Promise<SegmentRow | null> {
+  const number = decodeNumber(id, 'Segment', accountOf(ctx));
+  return number === null ? null : livingSegment(ctx, number);
+}
+
+export async function livingSegment(ctx: Context, number: number): Promise<SegmentRow | null> {
+  const row = await ctx.loaders.segment.load(number);
+  return row?.deletedAt === null ? row : null;
+}
+
+export interface SegmentEdge {
+  cursor: string;
+  node: SegmentRow;
+}
+
+interface SegmentsArgs extends PageArgs {
+  search?: string | null | undefined;
+  status?: SegmentStatus | null | undefined;
+}
+
+export function segments(ctx: Context, args: SegmentsArgs): Promise<Connection<SegmentEdge>> {
+  const { db } = ctx.deps.mysql;
+  const filter = { search: args.search ?? null, status: args.status ?? null };
+  return paginate('segments', args, {
+    parts: NUMBER,
+    load: (after, limit) => listSegments(db, accountOf(ctx), filter, numberOf(after), limit),
+    place: (row) => [row.id],
+    edge: (node, cursor) => ({ cursor, node }),
+    totalCount: () => countSegments(db, accountOf(ctx), filter),
+  });
+}
+
+export async function segmentStatus(ctx: Context, row: SegmentRow): Promise<SegmentStatus> {
+  return statusOf(row, await ctx.loaders.populated.load(row.id));
+}
+
+export function segmentCondition(row: SegmentRow): unknown {
+  return JSON.parse(row.definition);
+}
+
+export function segmentText(row: SegmentRow): string {
+  const parsed = parseCondition(segmentCondition(row));
+  if (!parsed.ok) throw new Error('a stored condition is not valid');
+  return describe(parsed.condition);
+}
+
+export function memberCount(ctx: Context, row: SegmentRow): Promise<number> {
+  return ctx.loaders.memberCount.load(row.id);
+}
+
+export async function evaluatedThrough(ctx: Context, row: SegmentRow): Promise<number> {
+  return (await readEvaluatedThrough(ctx.deps.mysql.db)) ?? row.createdAt;
+}
+
+export interface MemberEdge {
+  cursor: string;
+  node: ProfileRow;
+  enteredAt: number;
+}
+
+/** In the order in which the profiles were made. */
+export function segmentMembers(
+  ctx: Context,
+  row: SegmentRow,
+  args: PageArgs,
+): Promise<Connection<MemberEdge>> {
+  return paginate('members', args, {
+    parts: NUMBER,
+    load: (after, limit) => listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, numberOf(after), limit),
+    place: ({ profile }) => [profile],
+    edge: async ({ profile, enteredAt }, cursor) => {
+      const node = await ctx.loaders.profile.load(profile);
+      // Who was in it when it was first computed has been in it since it was made.
+      return node && { cursor, node, enteredAt: enteredAt ?? row.createdAt };
+    },
+    totalCount: () => memberCount(ctx, row),
+  });
+}
+
+/** False, too, for a profile that does not exist. */
+export async function segmentContains(
+  ctx: Context,
+  row: SegmentRow,
+  { profile }: { profile: ProfileSelector },
+): Promise<boolean> {
+  const number = await selectProfile(ctx, profile);
+  const found = number === null ? null : await ctx.loaders.profile.load(number);
+  if (found === null) return false;
+  const containing = await containsProfile(ctx.deps.clickhouse, accountOf(ctx), [row.id], found.number);
+  return containing.has(row.id);
+}
+
+export interface SegmentPayload {
+  segment: SegmentRow | null;
+  userErrors: UserError[];
+}
+
+export async function segmentCreate(
+  ctx: Context,
+  { input }: { input: { name: string; condition: unknown } },
+): Promise<SegmentPayload> {
+  const result = await createSegment(ctx.deps, accountOf(ctx), input);
+  return 'userErrors' in result
+    ? { segment: null, userErrors: result.userErrors }
+    : changed(ctx, result.segment);
+}
+
+export async function segmentUpdate(
+  ctx: Context,
+  { id, input }: { id: string; input: { name?: string | null | undefined; condition?: unknown } },
+): Promise<SegmentPayload> {
+  const number = decodeNumber(id, 'Segment', accountOf(ctx));
+  if (number === null) return { segment: null, userErrors: [noSuchSegment()] };
+  // Null changes nothing, like an absent field: neither can be taken away from a segment.
+  const change = {
+    ...(input.name == null ? {} : { name: input.name }),
+    ...(input.condition == null ? {} : { condition: input.condition }),
+  };
+  const result = await updateSegment(ctx.deps, accountOf(ctx), number, change);
+  return 'userErrors' in result
+    ? { segment: null, userErrors: result.userErrors }
+    : changed(ctx, result.segment);
+}
+
+async function changed(ctx: Context, number: number): Promise<SegmentPayload> {
+  ctx.loaders.segment.clear(number);
+  ctx.loaders.populated.clear(number);
+  return { segment: await ctx.loaders.segment.load(number), userErrors: [] };
+}
+
+export async function segmentDelete(
+  ctx: Context,
+  { id }: { id: string },
+): Promise<{ deletedId: string | null; userErrors: UserError[] }> {
+  const account = accountOf(ctx);
+  const number = decodeNumber(id, 'Segment', account);
+  if (number === null) return { deletedId: null, userErrors: [noSuchSegment()] };
+  const result = await deleteSegment(ctx.deps, account, number);
+  if ('userErrors' in result) return { deletedId: null, userErrors: result.userErrors };
+  ctx.loaders.segment.clear(number);
+  return { deletedId: encodeId('Segment', account, number), userErrors: [] };
+}
+
+function noSuchSegment(): UserError {
+  return { index: null, field: ['id'], code: 'NOT_FOUND', message: 'no segment has this id' };
+}
