@@ -1,0 +1,99 @@
+/** `npm run bench -- NAME`: measures what Tidemark promises. docs/benchmarks.md says what exactly. */
+import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isThere, retailFile, runImport } from './import.ts';
+import { runLatency } from './latency/latency.ts';
+import { report, type Outcome } from './lib/report.ts';
+import { cleanUp } from './lib/service.ts';
+import { runStart } from './start.ts';
+
+const HELP = `Usage: npm run bench -- NAME [options]
+
+Starts a private Tidemark with an empty data folder, measures, prints a table and
+writes bench/results/NAME.json.
+
+start     from npm start to ready: with an empty data folder, and again with its data
+  --runs N       pairs of starts (3)
+latency   from an accepted event to the change on a subscription, under load
+  --seconds N    how long to measure, after 5 s of warm-up (30)
+  --rate N       events a second (500)
+import    the Online Retail file, until its segments are evaluated
+                 The file: ONLINE_RETAIL_FILE, or ../shared/datasets/online-retail.csv.gz
+
+For latency and import
+  --url URL      measure the Tidemark that runs there instead (TIDEMARK_URL)
+  --key KEY      its API key, scopes INGEST and MANAGE (TIDEMARK_API_KEY)
+
+Exit code: 0 when it was measured, whether or not the bars were reached; 1 when it
+failed or the answers were wrong (a change missing, too much, or at a wrong instant).`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      runs: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '30' },
+      rate: { type: 'string', default: '500' },
+      url: { type: 'string' },
+      key: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) throw new Error(`Name one benchmark.\n\n${HELP}`);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void cleanUp().finally(() => process.exit(128 + constants.signals[signal])));
+  }
+  const given = targetOf(values.url ?? process.env.TIDEMARK_URL, values.key ?? process.env.TIDEMARK_API_KEY);
+  let outcome: Outcome;
+  switch (name) {
+    case 'start':
+      outcome = await runStart({ runs: wholeNumber('--runs', values.runs, 1, 100) });
+      break;
+    case 'latency':
+      outcome = await runLatency({
+        given,
+        seconds: wholeNumber('--seconds', values.seconds, 1, 3_600),
+        rate: wholeNumber('--rate', values.rate, 100, 10_000),
+      });
+      break;
+    case 'import': {
+      const file = retailFile(process.env);
+      if (!isThere(file)) {
+        console.error(
+          `SKIPPED: ${file} is not there. Set ONLINE_RETAIL_FILE to the Online Retail file (CSV, gzip).`,
+        );
+        return 0;
+      }
+      outcome = await runImport({ file, given });
+      break;
+    }
+    default:
+      throw new Error(`There is no benchmark "${name}".\n\n${HELP}`);
+  }
+  return report(outcome);
+}
+
+/** Null: none was named. The URL may be that of the endpoint. */
+function targetOf(url: string | undefined, apiKey: string | undefined) {
+  if (!url) return null;
+  if (!apiKey) throw new Error('Give the API key of that Tidemark: --key or TIDEMARK_API_KEY.');
+  return { url: new URL(url).origin, apiKey };
+}
+
+function wholeNumber(name: string, text: string, from: number, to: number): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= from && number <= to) return number;
+  throw new Error(`${name} must be a whole number from ${from} to ${to}, not "${text}".`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
