@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { useEngines } from '../support/engines.ts';
+import { describeCoverage, type Coverage } from './coverage.ts';
+import { runScript } from './pipeline.ts';
+import { openWorld, START, type World } from './world.ts';
+
+const engines = useEngines();
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+});
+afterAll(() => world.close());
+
+const SEEDS = [1, 2, 3, 4, 5, 6, 10, 12];
+const coverage: Coverage = new Map();
+const total = { steps: 0, cases: 0, changes: 0, timeChanges: 0 };
+
+test.each(SEEDS)(
+  'reference, audience, members, log and subscription agree after every step (seed %i)',
+  async (seed) => {
+    const result = await runScript(world, seed, 40, coverage);
+    for (const name of ['steps', 'cases', 'changes', 'timeChanges'] as const) total[name] += result[name];
+  },
+  120_000,
+);
+
+test('the scripts have brought about entries and exits, by time alone as well', () => {
+  console.log(
+    `pipeline: ${total.steps} steps, ${total.cases} cases, ${total.changes} entries and exits, ` +
+      `${total.timeChanges} of them by time alone; covered: ${describeCoverage(coverage)}`,
+  );
+  expect(total.cases).toBeGreaterThan(3_000);
+  expect(total.changes).toBeGreaterThan(100);
+  expect(total.timeChanges).toBeGreaterThan(20);
+});

@@ -1,0 +1,424 @@
+/**
+ * The whole way through, at random: after every few steps of a script, for every living segment,
+ * reference over the model = audience = stored members = the membership log, replayed = what a subscription delivered.
+ */
+import assert from 'node:assert/strict';
+import { and, eq } from 'drizzle-orm';
+import { countAudience, listAudience } from '../../src/evaluation/audience.ts';
+import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
+import { listMembers, segmentsOfProfile } from '../../src/evaluation/memberships.ts';
+import { acceptEvents, acceptProfiles, type Accepted } from '../../src/ingest/accept.ts';
+import { KINDS } from '../../src/ingest/identify.ts';
+import { waitForReceipt } from '../../src/ingest/receipts.ts';
+import { groupBy } from '../../src/runtime/group-by.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { encodeId } from '../../src/runtime/global-ids.ts';
+import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
+import { evaluate, parseCondition } from '../../src/segments/index.ts';
+import { query } from '../../src/storage/clickhouse/connect.ts';
+import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
+import { identifiers } from '../../src/storage/mysql/schema.ts';
+import { readLogPage, type MembershipChange } from '../../src/streaming/feed.ts';
+import { cover, type Coverage } from './coverage.ts';
+import type { Json } from './generate.ts';
+import { createModel, factsAbout, type Model, type ModelProfile } from './model.ts';
+import { seededRandom } from './random.ts';
+import { nextAdvance, nextStep, type Step } from './script.ts';
+import { subscribe } from './subscriber.ts';
+import type { World } from './world.ts';
+
+export interface ScriptResult {
+  steps: number;
+  /** (segment, profile, instant) that were compared. */
+  cases: number;
+  /** Entries and exits that were replayed, and how many of them time alone had caused. */
+  changes: number;
+  timeChanges: number;
+}
+
+interface LiveSegment {
+  segment: number;
+  condition: Condition;
+  /** The replayed members, and since when; null: since the population. Null as long as no population was seen. */
+  members: Map<number, number | null> | null;
+}
+
+const BORDER = 65_536;
+const ALL = 10_000;
+
+/** Runs the script of a seed in an account of its own. Throws with the seed and the steps that led there. */
+export async function runScript(
+  world: World,
+  seed: number,
+  steps: number,
+  coverage: Coverage,
+): Promise<ScriptResult> {
+  const random = seededRandom(seed);
+  // Every third account crosses the border between two chunks: two evaluator partitions, several ingest partitions.
+  const spread = seed % 3 === 2;
+  const account = await world.newAccount(spread ? BORDER - 6 : 0);
+  const model = createModel();
+  const segments = new Map<number, LiveSegment>();
+  const log: MembershipChange[] = [];
+  const subscriber = subscribe(world, account);
+  const tally: ScriptResult = { steps: 0, cases: 0, changes: 0, timeChanges: 0 };
+  const trace: string[] = [];
+  let position: string | null = null;
+
+  async function take(step: Step): Promise<void> {
+    trace.push(JSON.stringify({ now: world.clock.now(), ...step }));
+    switch (step.kind) {
+      case 'events':
+        await stored(await acceptEvents(world, account, step.inputs), step.inputs.length);
+        return model.events(step.inputs, world.clock.now());
+      case 'profiles':
+        await stored(await acceptProfiles(world, account, step.inputs), step.inputs.length);
+        return model.profiles(step.inputs);
+      case 'create': {
+        const made = await createSegment(world, account, { name: 'random', condition: step.condition });
+        assert('segment' in made, JSON.stringify(made));
+        const { segment } = made;
+        segments.set(segment, { segment, condition: conditionOf(step.condition, coverage), members: null });
+        return;
+      }
+      case 'edit': {
+        const changed = await updateSegment(world, account, step.segment, { condition: step.condition });
+        assert('segment' in changed, JSON.stringify(changed));
+        const segment = segments.get(step.segment);
+        assert(segment);
+        segment.condition = conditionOf(step.condition, coverage);
+        return;
+      }
+      case 'delete':
+        assert('deleted' in (await deleteSegment(world, account, step.segment)));
+        return void segments.delete(step.segment);
+      case 'advance':
+        return world.clock.set(step.to);
+      case 'restart':
+        return world.restart(step.what, step.rolling);
+      case 'reconnect':
+        return subscriber.reconnect();
+    }
+  }
+
+  /** Streams overtake one another; what is stored is in order. Its evaluation may still take its time. */
+  async function stored(accepted: Accepted, count: number): Promise<void> {
+    assert.deepEqual(accepted.userErrors, []);
+    assert.equal(accepted.accepted, count);
+    const deps = { log: world.log, mysql: world.mysql, clock: systemClock };
+    const { reached } = await waitForReceipt(deps, account, accepted.receipt ?? '', 'STORED', 30_000);
+    assert(reached, 'a write was not stored within 30 s');
+  }
+
+  async function takeTogether(count: number, choose: typeof nextStep): Promise<void> {
+    const from = world.clock.now();
+    const taken: Step[] = [];
+    while (taken.length < count) {
+      const situation = { random, model, now: world.clock.now(), segments: [...segments.values()], spread };
+      const step = choose(situation);
+      await take(step);
+      taken.push(step);
+    }
+    await world.settle();
+    await compare(taken, from);
+    tally.steps += count;
+  }
+
+  /** `from` is the time before the steps. */
+  async function compare(taken: readonly Step[], from: number): Promise<void> {
+    const now = world.clock.now();
+    const numbers = await profileNumbers(world, account, model);
+    const facts = new Map([...numbers].map(([profile, number]) => [number, factsAbout(profile)]));
+    const changes = await readOn();
+    tally.changes += changes.length;
+    const [only] = taken;
+    if (only?.kind === 'advance' && taken.length === 1) checkDates(changes, segments, facts, from, now);
+    const ids = [...segments.keys()];
+    const counts = await countMembers(world.clickhouse, account, ids);
+    for (const segment of segments.values()) {
+      const wanted = [...facts]
+        .filter(([, known]) => evaluate(segment.condition, known, now))
+        .map(([n]) => n);
+      const [stored, size, audience] = await Promise.all([
+        listMembers(world.clickhouse, account, segment.segment, null, ALL),
+        countAudience(world, account, segment.condition),
+        listAudience(world, account, segment.condition, null, ALL),
+      ]);
+      const about = `segment ${segment.segment} at ${now}`;
+      const explain = () => `${about}: ${describe(segment, facts)}`;
+      same(audience, wanted, () => `the audience is not what the reference says: ${explain()}`);
+      assert.equal(size, wanted.length, `the audience is counted wrongly: ${about}`);
+      same(
+        stored.map(({ profile }) => profile),
+        wanted,
+        () => `the members are not what the reference says: ${explain()}`,
+      );
+      assert.equal(counts.get(segment.segment), wanted.length, `the members are counted wrongly: ${about}`);
+      const mine = changes.filter((change) => change.segment === segment.segment);
+      segment.members ??= populationBefore(stored, mine);
+      replay(segment.members, mine);
+      assert.deepEqual(
+        stored.map(({ profile, enteredAt }) => [profile, enteredAt]),
+        [...segment.members].sort(([a], [b]) => a - b),
+        `the log, replayed, does not give the stored members: ${about}`,
+      );
+      tally.cases += facts.size;
+    }
+    await checkOneProfile([...facts.keys()]);
+    await checkEvents(numbers);
+    await checkTraits(facts);
+    await subscriber.expect(log);
+    assert.deepEqual(
+      world.warnings().filter((line) => !EXPECTED_WARNINGS.some((part) => line.includes(part))),
+      [],
+      'something had to be tried again',
+    );
+  }
+
+  async function readOn(): Promise<MembershipChange[]> {
+    const found: MembershipChange[] = [];
+    for (let hasMore = true; hasMore;) {
+      const page = await readLogPage(world, account, { first: 20, after: position, segments: null });
+      ({ position, hasMore } = page);
+      found.push(...page.changes);
+    }
+    log.push(...found);
+    return found;
+  }
+
+  /** When only time has passed, each change happened at the very instant at which the reference flips. */
+  function checkDates(
+    changes: readonly MembershipChange[],
+    live: ReadonlyMap<number, LiveSegment>,
+    facts: ReadonlyMap<number, ProfileFacts>,
+    from: number,
+    now: number,
+  ): void {
+    for (const change of changes) {
+      const condition = live.get(change.segment)?.condition;
+      const known = facts.get(change.profile);
+      assert(condition && known, `a change of something that is not there: ${JSON.stringify(change)}`);
+      assert.equal(change.cause, 'TIME');
+      const isMember = change.kind === 'ENTERED';
+      const holds = [change.at - 1, change.at, now].map((at) => evaluate(condition, known, at));
+      const shown = () =>
+        JSON.stringify({
+          change,
+          from,
+          now,
+          condition,
+          holds,
+          events: known.events,
+          attributes: [...known.attributes],
+        });
+      assert.deepEqual(holds, [!isMember, isMember, isMember], `not the instant of the change: ${shown()}`);
+      assert(change.at > from && change.at <= now, `not within the time that has passed: ${shown()}`);
+      tally.timeChanges += 1;
+    }
+  }
+
+  /** What ClickHouse has of everybody's attributes, the newest of each. */
+  async function checkTraits(facts: ReadonlyMap<number, ProfileFacts>): Promise<void> {
+    const rows = await query<{
+      profile: number;
+      attribute: string;
+      newest: [string, string, number, string[]];
+    }>(
+      world.clickhouse,
+      `SELECT profile, attribute, argMax((kind, text, number, list), revision) AS newest
+       FROM traits_by_profile WHERE account = {account:UInt32} GROUP BY profile, attribute`,
+      { account },
+    );
+    const stored = groupBy(rows, ({ profile }) => profile);
+    for (const [profile, { attributes }] of facts) {
+      const said = new Map(
+        (stored.get(profile) ?? [])
+          .filter(({ newest: [kind] }) => kind !== 'unset')
+          .map(({ attribute, newest: [kind, text, number, list] }) => [
+            attribute,
+            kind === 'text' ? text : kind === 'number' ? number : kind === 'boolean' ? number === 1 : list,
+          ]),
+      );
+      const wanted = new Map(
+        [...attributes].map(([path, value]) => [
+          path,
+          Array.isArray(value)
+            ? value.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)))
+            : value,
+        ]),
+      );
+      assert.deepEqual(said, wanted, `the attributes of profile ${profile}`);
+    }
+  }
+
+  async function checkOneProfile(profiles: readonly number[]): Promise<void> {
+    if (profiles.length === 0) return;
+    const profile = random.pick(profiles);
+    const said = await segmentsOfProfile(world.clickhouse, account, profile, [...segments.keys()]);
+    const replayed = [...segments.values()].flatMap(({ segment, members }) => {
+      const enteredAt = members?.get(profile);
+      return enteredAt === undefined ? [] : [{ segment, enteredAt }];
+    });
+    assert.deepEqual(said, replayed, `the segments of profile ${profile}`);
+  }
+
+  /** Every event once, and with everybody who is there just his own. */
+  async function checkEvents(numbers: ReadonlyMap<ModelProfile, number>): Promise<void> {
+    const rows = await query<{ profile: number; events: string; distinct: string; own: string }>(
+      world.clickhouse,
+      `SELECT profile, count() AS events, uniqExact(id) AS distinct, countIf(NOT copied) AS own
+       FROM events_by_profile WHERE account = {account:UInt32} GROUP BY profile`,
+      { account },
+    );
+    const byProfile = new Map(rows.map((row) => [row.profile, row]));
+    for (const [profile, number] of numbers) {
+      const { events, distinct } = byProfile.get(number) ?? { events: '0', distinct: '0' };
+      assert.deepEqual(
+        [Number(events), Number(distinct)],
+        [profile.events.length, profile.events.length],
+        `the events of profile ${number}`,
+      );
+    }
+    const own = rows.reduce((sum, row) => sum + Number(row.own), 0);
+    assert.equal(own, model.uniqueIds().length, 'an accepted event was lost or counted twice');
+  }
+
+  try {
+    while (tally.steps < steps) {
+      // A few things at once, the later ones while the earlier are still being evaluated; then time alone.
+      await takeTogether(random.pick([1, 1, 2, 3, 4]), nextStep);
+      for (let pause = random.pick([0, 1, 2, 3]); pause > 0; pause--) await takeTogether(1, nextAdvance);
+    }
+    await checkWholeLog(world, account, log);
+    return tally;
+  } catch (error) {
+    const warnings = world.warnings().slice(-5).join('');
+    const steps = trace
+      .slice(-12)
+      .map((step) => step.slice(0, 600))
+      .join('\n');
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `seed ${seed}, step ${tally.steps}, account ${account}: ${message}\n${warnings}the last steps:\n${steps}\n` +
+        `reproduce: npm run fuzz -- --part pipeline --seed ${seed} --cases 1`,
+      { cause: error },
+    );
+  } finally {
+    await subscriber.stop();
+    for (const segment of segments.keys()) await deleteSegment(world, account, segment);
+    await world.settle();
+    world.warnings();
+  }
+}
+
+/** A partition that is handed over says so. */
+const EXPECTED_WARNINGS = ['another member has taken the partition over'];
+
+function conditionOf(input: Json, coverage: Coverage): Condition {
+  const parsed = parseCondition(input);
+  assert(parsed.ok, `a random condition is not valid: ${JSON.stringify(input)}`);
+  cover(coverage, parsed.condition);
+  return parsed.condition;
+}
+
+/** Whom the identifiers lead to: one number for each person of the model, and a different one. */
+async function profileNumbers(
+  world: World,
+  account: number,
+  model: Model,
+): Promise<Map<ModelProfile, number>> {
+  const rows = await world.mysql.db
+    .select()
+    .from(identifiers)
+    .where(and(eq(identifiers.account, account)));
+  const stored = new Map(rows.map(({ kind, value, profile }) => [`${kind}:${value}`, profile]));
+  const wanted = model.identifiers();
+  assert.equal(stored.size, wanted.length, 'there are more or fewer identifiers than were accepted');
+  const numbers = new Map<ModelProfile, number>();
+  for (const { kind, value, profile } of wanted) {
+    const number = stored.get(`${KINDS[kind]}:${value}`);
+    assert(number !== undefined, `${kind} ${value} leads to nobody`);
+    assert.equal(numbers.get(profile) ?? number, number, `${kind} ${value} leads to another profile`);
+    numbers.set(profile, number);
+    model.learnId(encodeId('Profile', account, number), profile);
+  }
+  assert.equal(new Set(numbers.values()).size, numbers.size, 'two people share a profile');
+  return numbers;
+}
+
+/** The members right after the population: those of now, without what has happened since. */
+export function populationBefore(
+  stored: readonly { profile: number }[],
+  changes: readonly MembershipChange[],
+): Map<number, null> {
+  const members = new Set(stored.map(({ profile }) => profile));
+  for (const { kind, profile } of [...changes].reverse()) {
+    if (kind === 'ENTERED') members.delete(profile);
+    else members.add(profile);
+  }
+  return new Map([...members].map((profile) => [profile, null]));
+}
+
+export function replay(members: Map<number, number | null>, changes: readonly MembershipChange[]): void {
+  for (const change of changes) {
+    const { kind, profile, at } = change;
+    assert.equal(
+      members.has(profile),
+      kind === 'EXITED',
+      `an entry of a member, or an exit of someone else: ${JSON.stringify(change)}`,
+    );
+    if (kind === 'ENTERED') members.set(profile, at);
+    else members.delete(profile);
+  }
+}
+
+/** The log from its beginning is what was read of it bit by bit; and no number is missing or given twice. */
+async function checkWholeLog(world: World, account: number, log: readonly MembershipChange[]): Promise<void> {
+  const whole: MembershipChange[] = [];
+  let position: string | null = null;
+  for (let hasMore = true; hasMore;) {
+    const page = await readLogPage(world, account, { first: 7, after: position, segments: null });
+    whole.push(...page.changes);
+    position = page.position;
+    hasMore = page.hasMore;
+  }
+  assert.deepEqual(idsByPartition(whole), idsByPartition(log), 'the log has changed');
+  const rows = await query<{ partition_no: number; rows: string; distinct: string; last: string }>(
+    world.clickhouse,
+    `SELECT partition_no, count() AS rows, uniqExact(sequence) AS distinct, max(sequence) AS last
+     FROM membership_log GROUP BY partition_no`,
+  );
+  for (const { partition_no, rows: count, distinct, last } of rows) {
+    assert.deepEqual(
+      [count, distinct],
+      [last, last],
+      `the log of partition ${partition_no} has a gap or a repeat`,
+    );
+  }
+}
+
+/** Ids of changes as each partition gave them. */
+export function idsByPartition(changes: readonly MembershipChange[]): Map<string, string[]> {
+  const ids = changes.map(({ id }) => Buffer.from(id, 'base64url').toString('utf8'));
+  const groups = groupBy(ids, (id) => id.split(':')[0] ?? '');
+  return new Map([...groups].sort(([a], [b]) => Number(a) - Number(b)));
+}
+
+function same(said: readonly number[], wanted: readonly number[], message: () => string): void {
+  const [left, right] = [[...said].sort((a, b) => a - b), [...wanted].sort((a, b) => a - b)];
+  if (JSON.stringify(left) === JSON.stringify(right)) return;
+  throw new assert.AssertionError({ message: `${message()}\nsaid ${left.join()}, wanted ${right.join()}` });
+}
+
+function describe(segment: LiveSegment, facts: ReadonlyMap<number, ProfileFacts>): string {
+  const known = Object.fromEntries(
+    [...facts].map(([number, { attributes, events }]) => [
+      number,
+      {
+        attributes: Object.fromEntries(attributes),
+        events: events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
+      },
+    ]),
+  );
+  return JSON.stringify({ condition: segment.condition, facts: known });
+}

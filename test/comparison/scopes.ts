@@ -1,0 +1,293 @@
+/**
+ * Reference = all-profiles scope = changed-profiles scope, over data that is written straight into ClickHouse.
+ */
+import assert from 'node:assert/strict';
+import { evaluateSubjects, type Subject } from '../../src/evaluation/changed-profiles.ts';
+import { isTrue } from '../../src/evaluation/diff.ts';
+import { selectMembers } from '../../src/evaluation/all-profiles.ts';
+import { eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
+import type { Condition, ProfileFacts, Value } from '../../src/segments/ast.ts';
+import {
+  criteriaOf,
+  evaluate,
+  flatten,
+  normalise,
+  parseCondition,
+  timeEdges,
+} from '../../src/segments/index.ts';
+import { insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { cover, type Coverage } from './coverage.ts';
+import { factsOf, randomCase, type CaseEvent, type CaseOptions, type RandomCase } from './generate.ts';
+import { seededRandom, type Random } from './random.ts';
+
+export interface ScopesResult {
+  /** (condition, profile, instant, way of asking) that were compared with the reference. */
+  cases: number;
+  /** Of these, how many the reference holds for true. */
+  trueCases: number;
+}
+
+/** Metric names are registered in this order, from id 1 on; the last two stay unknown. */
+function metricIds(events: readonly CaseEvent[]): Map<string, number> {
+  return new Map([...new Set(events.map(({ metric }) => metric))].map((metric, i) => [metric, i + 1]));
+}
+
+/** In the odd seeds the profiles lie on both sides of the border between two chunks. */
+const BORDER = 65_536;
+
+/** Compares one seed's case, in account `account`; its data stays behind. Throws an AssertionError with the seed. */
+export async function compareScopes(
+  clickhouse: ClickHouse,
+  account: number,
+  seed: number,
+  options: CaseOptions,
+  coverage: Coverage,
+): Promise<ScopesResult> {
+  const one = randomCase(seed, options);
+  const random = seededRandom(seed ^ 0x5c09e5);
+  const first = seed % 2 === 1 ? BORDER - Math.floor(one.profiles.length / 2) : 1;
+  const numbers = new Map(one.profiles.map(({ identifiers }, i) => [identifiers.externalId, first + i]));
+  const gone = new Set([...numbers.values()].filter(() => random.chance(0.06)));
+  const metrics = metricIds(one.events);
+  await writeCase(clickhouse, account, one, { numbers, gone, metrics, random });
+  // Somebody else's data under the same numbers and names.
+  const other = randomCase(seed ^ 0x0ddacc, { ...options, conditions: 0 });
+  await writeCase(clickhouse, account + 1, other, { numbers, gone: new Set(), metrics, random });
+
+  const facts = new Map([...factsOf(one)].map(([id, known]) => [numbers.get(id) ?? 0, known]));
+  const conditions = one.conditions.map((input) => {
+    const parsed = parseCondition(input);
+    assert(parsed.ok, `seed ${seed}: a random condition is not valid: ${JSON.stringify(input)}`);
+    cover(coverage, parsed.condition);
+    return parsed.condition;
+  });
+  const tally: ScopesResult = { cases: 0, trueCases: 0 };
+  const check = (way: string, condition: Condition, profile: number, at: number, said: boolean) => {
+    const known = facts.get(profile) ?? { attributes: new Map(), events: [] };
+    const alive = way !== 'all profiles' || !gone.has(profile);
+    const expected = alive && evaluate(condition, known, at);
+    tally.cases += 1;
+    if (expected) tally.trueCases += 1;
+    if (said !== expected) {
+      throw new assert.AssertionError({
+        message: mismatch(seed, options, way, condition, profile, at, known, said),
+      });
+    }
+  };
+  const instants = [...one.instants, ...edgeInstants(conditions, facts, random)];
+  await checkAllProfiles(clickhouse, { account, metrics }, conditions, instants, [...facts.keys()], check);
+  await checkChangedProfiles(
+    clickhouse,
+    { account, metrics },
+    conditions,
+    instants,
+    [...facts.keys()],
+    random,
+    check,
+  );
+  return tally;
+}
+
+type Check = (way: string, condition: Condition, profile: number, at: number, said: boolean) => void;
+interface Place {
+  account: number;
+  metrics: ReadonlyMap<string, number>;
+}
+
+/** A condition costs a query per instant: each is asked at some of them. */
+async function checkAllProfiles(
+  clickhouse: ClickHouse,
+  place: Place,
+  conditions: readonly Condition[],
+  instants: readonly number[],
+  profiles: readonly number[],
+  check: Check,
+): Promise<void> {
+  const questions = conditions.flatMap((condition, i) => {
+    const at = [0, 1, 2].map((k) => instants[(i * 3 + k) % instants.length] ?? 0);
+    return [...new Set(at)].map((instant) => ({ condition, instant }));
+  });
+  await inParallel(4, questions, async ({ condition, instant }) => {
+    const scope = { ...place, at: instant, chunks: null };
+    const { sql, parameters } = selectMembers(normalise(condition), scope);
+    const rows = await query<{ chunk: number; lows: number[] }>(
+      clickhouse,
+      `SELECT chunk, bitmapToArray(members) AS lows FROM (${sql})`,
+      parameters.values,
+    );
+    const members = new Set(rows.flatMap(({ chunk, lows }) => lows.map((low) => chunk * BORDER + low)));
+    for (const profile of profiles) check('all profiles', condition, profile, instant, members.has(profile));
+    for (const member of members)
+      if (!profiles.includes(member)) check('all profiles', condition, member, instant, true);
+  });
+}
+
+async function checkChangedProfiles(
+  clickhouse: ClickHouse,
+  place: Place,
+  conditions: readonly Condition[],
+  instants: readonly number[],
+  profiles: readonly number[],
+  random: Random,
+  check: Check,
+): Promise<void> {
+  const normal = conditions.map((condition) => ({ condition, normal: normalise(condition) }));
+  const criteria = [
+    ...new Map(
+      normal
+        .flatMap((one) => criteriaOf(one.normal))
+        .map((criterion) => [JSON.stringify(criterion), criterion]),
+    ).values(),
+  ];
+  const ask = async (way: string, subjects: Subject[]) => {
+    const truths = await evaluateSubjects(clickhouse, place, subjects, criteria);
+    for (const subject of subjects) {
+      for (const one of normal) {
+        const said = isTrue(one.normal, (criterion) => truths(subject, criterion));
+        check(way, one.condition, subject.profile, subject.instant, said);
+      }
+    }
+  };
+  await inParallel(2, instants, (instant) =>
+    ask(
+      'changed profiles, one instant',
+      profiles.map((profile) => ({ profile, instant })),
+    ),
+  );
+  // Several instants of one profile in one query, as when differences are dated.
+  const mixed = profiles.flatMap((profile) =>
+    random
+      .shuffle([...new Set(instants)])
+      .slice(0, 3)
+      .map((instant) => ({ profile, instant })),
+  );
+  await ask('changed profiles, mixed instants', mixed);
+}
+
+/** Instants at which something is just about to happen, happens, or has just happened. */
+function edgeInstants(
+  conditions: readonly Condition[],
+  facts: ReadonlyMap<number, ProfileFacts>,
+  random: Random,
+): number[] {
+  const events = [...facts.values()].flatMap((known) => known.events);
+  const edges = conditions.flatMap(criteriaOf).flatMap((criterion) => {
+    if (criterion.kind !== 'event') return [];
+    const { within } = criterion;
+    const dates = within?.kind === 'dates' ? [within.from, within.to].filter((at) => at !== null) : [];
+    const times = events.filter(({ metric }) => metric === criterion.metric).map(({ time }) => time);
+    return [...dates, ...[0, ...timeEdges(criterion)].flatMap((age) => times.map((time) => time + age))];
+  });
+  return random
+    .shuffle(edges)
+    .slice(0, 3)
+    .flatMap((edge) => [edge - 1, edge, edge + 1]);
+}
+
+interface Writing {
+  numbers: ReadonlyMap<string, number>;
+  gone: ReadonlySet<number>;
+  metrics: Map<string, number>;
+  random: Random;
+}
+
+/** As the ingest worker would leave it, in several inserts, newer ones not always later. */
+async function writeCase(
+  clickhouse: ClickHouse,
+  account: number,
+  one: RandomCase,
+  { numbers, gone, metrics, random }: Writing,
+): Promise<void> {
+  const numberOf = (id: string) => numbers.get(id) ?? 0;
+  const profiles: string[] = [];
+  const traits: string[] = [];
+  for (const [id, { attributes }] of factsOf(one)) {
+    const profile = numberOf(id);
+    profiles.push(profileLine(account, profile, 1, true));
+    if (gone.has(profile)) profiles.push(profileLine(account, profile, 2, false));
+    const trait = (revision: number, path: string, value: Value | null) =>
+      traits.push(traitLine(account, profile, revision, path, value));
+    for (const [path, value] of attributes) {
+      if (random.chance(0.3)) trait(1, path, random.pick<Value | null>([null, 'gold', 5, true, ['gold']]));
+      trait(2, path, value);
+    }
+    for (const path of ['properties.plan', 'properties.price', 'firstName']) {
+      if (attributes.has(path) || random.chance(0.5)) continue;
+      trait(1, path, random.pick<Value>(['gold', 'Ada', 5]));
+      trait(2, path, null);
+    }
+  }
+  const known = new Set<string>();
+  const events = one.events.flatMap((event) => {
+    if (known.has(event.uniqueId)) return [];
+    known.add(event.uniqueId);
+    const metric = metrics.get(event.metric);
+    // The other account's metrics are its own.
+    if (metric === undefined) return [];
+    const ids = {
+      event: uuidOf(eventKey(event.uniqueId)),
+      metric,
+      profile: numberOf(event.profile.externalId),
+    };
+    const record = {
+      kind: 'event' as const,
+      account,
+      arrivedAt: Date.parse(event.time),
+      uniqueId: event.uniqueId,
+      metric: event.metric,
+      identifiers: event.profile,
+      time: Date.parse(event.time),
+      value: event.value ?? null,
+      currency: event.currency ?? null,
+      properties: event.properties ?? {},
+      backfill: false,
+    };
+    return [eventLine(record, ids, flatten(record.properties))];
+  });
+  let inserts = 0;
+  const write = async (table: 'events' | 'traits' | 'profiles', lines: string[]) => {
+    const half = lines.length >> 1;
+    for (const part of random.shuffle([lines.slice(0, half), lines.slice(half)])) {
+      await insertLines(clickhouse, table, part, `case:${account}:${table}:${inserts++}`);
+    }
+  };
+  await write('profiles', profiles);
+  await write('traits', random.shuffle(traits));
+  await write('events', events);
+}
+
+function mismatch(
+  seed: number,
+  options: CaseOptions,
+  way: string,
+  condition: Condition,
+  profile: number,
+  at: number,
+  facts: ProfileFacts,
+  said: boolean,
+): string {
+  const shown = {
+    condition,
+    attributes: Object.fromEntries(facts.attributes),
+    events: facts.events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
+  };
+  return [
+    `seed ${seed}: ${way} says ${said} for profile ${profile} at ${at} (${new Date(at).toISOString()})`,
+    JSON.stringify(shown),
+    `options ${JSON.stringify(options)}`,
+    `reproduce: npm run fuzz -- --part scopes --seed ${seed} --cases 1`,
+  ].join('\n');
+}
+
+export async function inParallel<T>(
+  width: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (const item of left) await work(item);
+    }),
+  );
+}

@@ -1,0 +1,287 @@
+/** What happens next, at random: the steps of a script, made as it goes along, from one seed. */
+import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
+import type { Condition } from '../../src/segments/ast.ts';
+import { criteriaOf, timeEdges } from '../../src/segments/index.ts';
+import { streamOfMetric } from '../../src/storage/topics.ts';
+import { randomCondition, randomProperties, type Json } from './generate.ts';
+import { IDENTIFIER_KINDS, type IdentifierKind, type Model, type ModelProfile } from './model.ts';
+import type { Random } from './random.ts';
+import { CITIES, COUNTRIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
+
+export type Step =
+  | { kind: 'events'; inputs: EventInput[] }
+  | { kind: 'profiles'; inputs: ProfileInput[] }
+  | { kind: 'create'; condition: Json }
+  | { kind: 'edit'; segment: number; condition: Json }
+  | { kind: 'delete'; segment: number }
+  | { kind: 'advance'; to: number }
+  | { kind: 'restart'; what: 'evaluator' | 'ingest' | 'both'; rolling: boolean }
+  | { kind: 'reconnect' };
+
+export interface Situation {
+  random: Random;
+  model: Model;
+  now: number;
+  segments: readonly { segment: number; condition: Condition }[];
+  /** Records of one call may take effect in any order: the account is spread over partitions. */
+  spread: boolean;
+}
+
+const SECOND = 1_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const WINDOWS = [
+  ['PT1.5S', 1_500],
+  ['PT1H', HOUR],
+  ['P1D', DAY],
+  ['P7D', 7 * DAY],
+  ['P30D', 30 * DAY],
+] as const;
+const PEOPLE = 7;
+const SEGMENTS = 7;
+
+export function nextStep(situation: Situation): Step {
+  const { random, segments } = situation;
+  // Something to work with.
+  if (segments.length < 3) return create(situation);
+  if (situation.model.uniqueIds().length < 25) return events(situation);
+  const kinds: (() => Step)[] = [
+    ...repeat(6, () => events(situation)),
+    ...repeat(3, () => writes(situation)),
+    ...repeat(3, () => links(situation)),
+    ...repeat(3, () => nextAdvance(situation)),
+    ...repeat(segments.length < SEGMENTS ? 2 : 0, () => create(situation)),
+    ...repeat(1, () => edit(situation)),
+    ...repeat(segments.length > 3 ? 1 : 0, () => ({
+      kind: 'delete' as const,
+      segment: random.pick(segments).segment,
+    })),
+    ...repeat(1, () => ({
+      kind: 'restart' as const,
+      what: random.pick(['evaluator', 'ingest', 'both'] as const),
+      rolling: random.chance(0.3),
+    })),
+    ...repeat(1, () => ({ kind: 'reconnect' as const })),
+  ];
+  return random.pick(kinds)();
+}
+
+/** Events of people who are each named by one identifier, so that nobody is united with anybody. */
+function events(situation: Situation): Step {
+  const { random, model } = situation;
+  const inputs: EventInput[] = [];
+  const named = new Map<string, string>();
+  const count = random.between(1, 10);
+  while (inputs.length < count) {
+    const again = random.pick([...inputs, undefined, undefined, undefined]);
+    // The same call twice in one batch: sometimes the very same, sometimes with other contents, in the same stream.
+    if (again && random.chance(0.4)) {
+      inputs.push(random.chance(0.5) ? again : { ...again, value: random.pick(NUMBERS), properties: {} });
+      continue;
+    }
+    const profile = consistent(model, named, oneIdentifier(random));
+    const input = event(situation, profile, metric(random));
+    const old = model.uniqueIds();
+    if (old.length > 0 && random.chance(0.1)) input.uniqueId = random.pick(old);
+    inputs.push(input);
+  }
+  return { kind: 'events', inputs };
+}
+
+/**
+ * Streams overtake one another, and the last identifier of a kind is the one that is shown: within a call each person
+ * goes by one of each kind.
+ */
+function consistent(
+  model: Model,
+  named: Map<string, string>,
+  given: EventInput['profile'],
+): EventInput['profile'] {
+  const [[kind, value] = ['', '']] = Object.entries(given) as [IdentifierKind, string][];
+  const profile = model.find(kind as IdentifierKind, value);
+  if (!profile) return given;
+  const key = `${kind}:${nameOf(profile)}`;
+  const known = named.get(key) ?? value;
+  named.set(key, known);
+  return { [kind]: known };
+}
+
+const names = new WeakMap<ModelProfile, number>();
+let nextName = 0;
+function nameOf(profile: ModelProfile): number {
+  const name = names.get(profile) ?? nextName++;
+  names.set(profile, name);
+  return name;
+}
+
+function writes(situation: Situation): Step {
+  const { random, spread } = situation;
+  const count = spread ? 1 : random.between(1, 4);
+  return {
+    kind: 'profiles',
+    inputs: Array.from({ length: count }, () => write(random, oneIdentifier(random))),
+  };
+}
+
+/** Writes with several identifiers: whoever they lead to is one person from now on. Chains come about by themselves. */
+function links(situation: Situation): Step {
+  const { random, spread } = situation;
+  const count = spread ? 1 : random.pick([1, 1, 2, 3]);
+  if (random.chance(0.6)) {
+    return {
+      kind: 'profiles',
+      inputs: Array.from({ length: count }, () => write(random, severalIdentifiers(situation))),
+    };
+  }
+  // One stream keeps their order.
+  const stream = streamOfMetric(metric(random));
+  const same = METRICS.filter((other) => streamOfMetric(other) === stream);
+  return {
+    kind: 'events',
+    inputs: Array.from({ length: count }, () =>
+      event(situation, severalIdentifiers(situation), random.pick(same)),
+    ),
+  };
+}
+
+function create(situation: Situation): Step {
+  return { kind: 'create', condition: condition(situation) };
+}
+
+function edit(situation: Situation): Step {
+  const { random, segments } = situation;
+  return { kind: 'edit', segment: random.pick(segments).segment, condition: condition(situation) };
+}
+
+/** To the very edge of something, around it, a little, or as far as after a night, a month, a season of downtime. */
+export function nextAdvance(situation: Situation): Step {
+  const { random, now } = situation;
+  const ahead = edgesAhead(situation).sort((a, b) => a - b);
+  if (ahead.length > 0 && random.chance(0.85)) {
+    const edge = random.chance(0.6)
+      ? ahead[random.between(0, Math.min(2, ahead.length - 1))]
+      : random.pick(ahead);
+    const to = (edge ?? now) + random.pick([-1, 0, 0, 1]);
+    if (to > now) return { kind: 'advance', to };
+  }
+  const step = random.pick([1, 250, SECOND, HOUR, DAY, 2 * DAY, 8 * DAY, 31 * DAY, 70 * DAY]);
+  return { kind: 'advance', to: now + random.between(1, step) };
+}
+
+/** Instants after now at which an event crosses an edge of a segment's window, or its time comes. */
+function edgesAhead({ model, now, segments }: Situation): number[] {
+  const edges = new Map<string, Set<number>>();
+  for (const criterion of segments.flatMap((segment) => criteriaOf(segment.condition))) {
+    if (criterion.kind !== 'event') continue;
+    const ages = edges.get(criterion.metric) ?? new Set([0]);
+    for (const age of timeEdges(criterion)) ages.add(age);
+    edges.set(criterion.metric, ages);
+  }
+  return model
+    .living()
+    .flatMap((profile) => profile.events)
+    .flatMap(({ metric, time }) => [...(edges.get(metric) ?? [])].map((age) => time + age))
+    .filter((at) => at > now);
+}
+
+/** Half of them about a window: the others hardly ever change while time passes. */
+function condition({ random, now }: Situation): Json {
+  if (random.chance(0.25)) return randomCondition(random, [now, now + HOUR, now + 10 * DAY], 2);
+  const windowed = () => {
+    const [text, ms] = random.pick(WINDOWS);
+    const shorter = WINDOWS.filter(([, other]) => other < ms).map(([other]) => other);
+    return {
+      event: {
+        metric: metric(random),
+        is: { [random.pick(['atLeast', 'atLeast', 'lessThan', 'equals'])]: random.pick([1, 1, 2, 3]) },
+        within: random.pick<Json>([
+          { last: text },
+          { last: text },
+          { moreThanAgo: text },
+          { ago: { from: text, to: random.pick(['PT0S', ...shorter]) } },
+        ]),
+      },
+    };
+  };
+  if (random.chance(0.5)) return windowed();
+  const parts = [windowed(), random.chance(0.5) ? { not: windowed() } : windowed()];
+  return { [random.pick(['all', 'any'])]: parts };
+}
+
+function event(situation: Situation, profile: EventInput['profile'], metric: string): EventInput {
+  const { random, now } = situation;
+  return {
+    uniqueId: `u${random.between(0, 2 ** 31)}`,
+    metric,
+    profile,
+    time: Math.max(0, timeOf(random, now)),
+    ...(random.chance(0.5) && { value: random.pick(NUMBERS) }),
+    ...(random.chance(0.6) && { properties: randomProperties(random) }),
+    ...(random.chance(0.1) && { backfill: true }),
+  };
+}
+
+function timeOf(random: Random, now: number): number {
+  const jitter = random.pick([-SECOND, -1, 0, 1, SECOND, random.between(0, HOUR)]);
+  if (random.chance(0.35)) return now - random.pick([0, 0, 1, SECOND]);
+  if (random.chance(0.5)) return now - random.pick(WINDOWS)[1] + jitter;
+  if (random.chance(0.5)) return now - random.between(0, 70 * DAY);
+  return now + random.pick([1, SECOND, HOUR, DAY, 8 * DAY]) + jitter;
+}
+
+/** Two of them most of the time, so that conditions and events meet. */
+function metric(random: Random): string {
+  return random.pick([...METRICS.slice(0, 2), ...METRICS]);
+}
+
+function write(random: Random, identifiers: ProfileInput['identifiers']): ProfileInput {
+  const maybe = <V>(chance: number, key: keyof ProfileInput, value: () => V) =>
+    random.chance(chance) ? { [key]: value() } : {};
+  const orNull = <V>(value: V): V | null => (random.chance(0.15) ? null : value);
+  const tags = () => [random.pick(TEXTS), random.pick(TEXTS)];
+  return {
+    identifiers,
+    ...maybe(0.3, 'firstName', () => orNull(random.pick(FIRST_NAMES))),
+    ...maybe(0.2, 'lastName', () => orNull(random.pick(FIRST_NAMES))),
+    ...maybe(0.4, 'location', () => ({
+      city: orNull(random.pick(CITIES)),
+      ...(random.chance(0.5) && { country: orNull(random.pick(COUNTRIES)) }),
+    })),
+    ...maybe(0.7, 'properties', () => {
+      const { '': _, ...properties } = randomProperties(random);
+      return { ...properties, ...(random.chance(0.2) && { plan: null }) };
+    }),
+    ...maybe(0.25, 'append', () => ({ tags: random.chance(0.5) ? tags() : random.pick(TEXTS) })),
+    ...maybe(0.2, 'remove', () => ({ tags: random.chance(0.5) ? tags() : random.pick(TEXTS) })),
+  };
+}
+
+function oneIdentifier(random: Random): Record<string, string> {
+  const kind = random.pick(IDENTIFIER_KINDS);
+  return { [kind]: identifier(random, kind) };
+}
+
+function severalIdentifiers({ random, model }: Situation): Record<string, string> {
+  const kinds = random.shuffle(IDENTIFIER_KINDS).slice(0, random.pick([1, 2, 2, 2, 3]));
+  const ids = model.ids();
+  const byId = ids.length > 0 && random.chance(0.2) ? { id: random.pick(ids) } : {};
+  return { ...byId, ...Object.fromEntries(kinds.map((kind) => [kind, identifier(random, kind)])) };
+}
+
+function identifier(random: Random, kind: IdentifierKind): string {
+  const person = random.between(1, PEOPLE);
+  switch (kind) {
+    case 'externalId':
+      return `p${person}`;
+    case 'email':
+      return `u${person}@x.com`;
+    case 'phone':
+      return `+4900${person}`;
+    case 'anonymousId':
+      return `cookie ${person}`;
+  }
+}
+
+function repeat<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => value);
+}

@@ -1,0 +1,137 @@
+/** Tidemark without its API: the real ingest worker, evaluator, log, MariaDB and ClickHouse, and a clock of our own. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startEvaluator } from '../../src/evaluation/worker.ts';
+import { startIngestWorker } from '../../src/ingest/worker.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { createLogger, type Logger } from '../../src/runtime/logger.ts';
+import { openClickHouse, openMySql } from '../../src/service.ts';
+import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
+import type { Log, LogConsumer } from '../../src/storage/log/log.ts';
+import type { MySql } from '../../src/storage/mysql/connect.ts';
+import { accounts } from '../../src/storage/mysql/schema.ts';
+import {
+  DEAD_LETTERS,
+  EVALUATOR_GROUP,
+  EVALUATOR_PARTITIONS,
+  INGEST_GROUP,
+  ingestTopics,
+  PROFILE_CHANGES,
+  TOPICS,
+} from '../../src/storage/topics.ts';
+import { startHub, type Hub } from '../../src/streaming/hub.ts';
+import { createSteppedClock, type SteppedClock } from './clock.ts';
+
+export interface World {
+  mysql: MySql;
+  clickhouse: ClickHouse;
+  log: Log;
+  hub: Hub;
+  logger: Logger;
+  clock: SteppedClock;
+  /** Warnings of the workers since the last call: what was tried again, and should not have needed to be. */
+  warnings(): string[];
+  /** An account whose next profile has this number. */
+  newAccount(nextProfile: number): Promise<number>;
+  restart(what: 'evaluator' | 'ingest' | 'both', rolling: boolean): Promise<void>;
+  /** Waits until everything accepted is evaluated, and the clock has been looked at. */
+  settle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Ahead of the present: ClickHouse forgets future events whose time is long past, by its own clock. */
+export const START = Date.UTC(2040, 0, 1);
+const SETTLE_WITHIN_MS = 20_000;
+
+export async function openWorld(urls: { mysql: string; clickhouse: string }, start: number): Promise<World> {
+  let said: string[] = [];
+  const logger = createLogger('warn', {
+    write: (line) => said.push(line),
+  });
+  const [mysql, clickhouse] = await Promise.all([openMySql(urls.mysql), openClickHouse(urls.clickhouse)]);
+  const log = createEmbeddedLog({ pool: mysql.pool, logger });
+  await log.ensureTopics(TOPICS);
+  const hub = await startHub({ log, logger });
+  const clock = createSteppedClock(start);
+  const storage = { log, mysql, clickhouse, logger };
+  const workers = {
+    evaluator: () => startEvaluator({ ...storage, clock }),
+    // What it waits for is other writers, not the time.
+    ingest: () => startIngestWorker({ ...storage, clock: { ...systemClock, now: () => clock.now() } }),
+  };
+  const running: Record<keyof typeof workers, LogConsumer> = {
+    evaluator: await workers.evaluator(),
+    ingest: await workers.ingest(),
+  };
+
+  async function replace(name: keyof typeof workers, rolling: boolean): Promise<void> {
+    const old = running[name];
+    if (rolling) {
+      running[name] = await workers[name]();
+      await sleep(50);
+      await old.close();
+    } else {
+      await old.close();
+      running[name] = await workers[name]();
+    }
+  }
+
+  async function isIdle(): Promise<boolean> {
+    for (const topic of ingestTopics()) if (!(await caughtUp(log, INGEST_GROUP, topic))) return false;
+    return caughtUp(log, EVALUATOR_GROUP, PROFILE_CHANGES);
+  }
+  const everybodyAsleep = () => Promise.resolve(clock.asleep() === EVALUATOR_PARTITIONS);
+
+  return {
+    mysql,
+    clickhouse,
+    log,
+    hub,
+    logger,
+    clock,
+    warnings() {
+      const lines = said;
+      said = [];
+      return lines;
+    },
+    async newAccount(nextProfile) {
+      const [made] = await mysql.db
+        .insert(accounts)
+        .values({ name: 'random', nextProfile, createdAt: clock.now() });
+      return made.insertId;
+    },
+    async restart(what, rolling) {
+      if (what !== 'ingest') await replace('evaluator', rolling);
+      if (what !== 'evaluator') await replace('ingest', rolling);
+    },
+    async settle() {
+      await until('everything is evaluated', isIdle, SETTLE_WITHIN_MS);
+      // A partition may have looked at the time just before it moved: it looks once more.
+      await until('the clocks are at rest', everybodyAsleep, SETTLE_WITHIN_MS);
+      clock.wake();
+      await until('the clocks are at rest', everybodyAsleep, SETTLE_WITHIN_MS);
+      const [letters = 0] = await log.ends(DEAD_LETTERS);
+      if (letters > 0) throw new Error('a record went to dead-letters');
+    },
+    async close() {
+      await Promise.all([running.ingest.close(), running.evaluator.close()]);
+      await hub.close();
+      await log.close();
+      await Promise.all([mysql.close(), clickhouse.close()]);
+    },
+  };
+}
+
+export async function caughtUp(log: Log, group: string, topic: string): Promise<boolean> {
+  const ends = await log.ends(topic);
+  const committed = await log.committed(group, topic);
+  return ends.every((end, partition) => (committed[partition] ?? 0) >= end);
+}
+
+export async function until(what: string, isSo: () => Promise<boolean>, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(5);
+  }
+}

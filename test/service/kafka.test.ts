@@ -1,0 +1,80 @@
+/** The whole service with Kafka as its log: what runs in production, as far as the log is concerned. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { startService } from '../../src/service.ts';
+import { useEngines } from '../support/engines.ts';
+import { startKafka } from '../support/kafka.ts';
+
+const KEY = 'kafka-service-key';
+const engines = useEngines();
+const stops: (() => unknown)[] = [];
+let address = '';
+
+beforeAll(async () => {
+  const kafka = await startKafka();
+  stops.push(() => kafka.stop());
+  const config = loadConfig({
+    PORT: '0',
+    MYSQL_URL: engines.mysqlUrl(),
+    CLICKHOUSE_URL: engines.clickhouseUrl(),
+    KAFKA_BROKERS: kafka.brokers.join(','),
+    BOOTSTRAP_API_KEY: KEY,
+  });
+  const lifecycle = {
+    signal: new AbortController().signal,
+    async start<T>(_name: string, start: () => Promise<T> | T, stop?: (part: T) => Promise<void> | void) {
+      const part = await start();
+      if (stop) stops.push(() => stop(part));
+      return part;
+    },
+    fail(error: unknown) {
+      throw error;
+    },
+  };
+  const { url } = await startService(lifecycle, config, createLogger('error'));
+  address = `${url}/graphql`;
+}, 180_000);
+
+afterAll(async () => {
+  for (const stop of stops.reverse()) await stop();
+}, 60_000);
+
+async function ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
+  const response = await fetch(address, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
+  expect(errors).toBeUndefined();
+  return data;
+}
+
+it('takes events through Kafka to entries and, by time alone, exits', async () => {
+  const created = await ask<{ segmentCreate: { segment: { id: string } } }>(
+    'mutation ($input: SegmentCreateInput!) { segmentCreate(input: $input) { segment { id } userErrors { message } } }',
+    { input: { name: 'Looking', condition: { event: { metric: 'Viewed', within: { last: 'PT3S' } } } } },
+  );
+  const sent = await ask<{ eventsIngest: { accepted: number; receipt: string } }>(
+    'mutation ($events: [EventInput!]!) { eventsIngest(events: $events) { accepted receipt } }',
+    { events: [{ metric: 'Viewed', uniqueId: 'once', profile: { email: 'ada@example.com' } }] },
+  );
+  const { receipt } = await ask<{ receipt: { reached: boolean } }>(
+    'query ($token: Receipt!) { receipt(token: $token, stage: EVALUATED, timeout: "PT20S") { reached } }',
+    { token: sent.eventsIngest.receipt },
+  );
+  expect(receipt.reached).toBe(true);
+
+  type Log = {
+    membershipLog: { changes: { kind: string; cause: string; at: string; segment: { id: string } }[] };
+  };
+  const changes = async () =>
+    (await ask<Log>('{ membershipLog(first: 10) { changes { kind cause at segment { id } } } }'))
+      .membershipLog.changes;
+  await expect.poll(changes, { timeout: 15_000, interval: 200 }).toHaveLength(2);
+  const [entered, exited] = await changes();
+  expect(entered).toMatchObject({ kind: 'ENTERED', cause: 'EVENT', segment: created.segmentCreate.segment });
+  expect(exited).toMatchObject({ kind: 'EXITED', cause: 'TIME' });
+  expect(Date.parse(exited?.at ?? '') - Date.parse(entered?.at ?? '')).toBe(3_000);
+}, 90_000);
