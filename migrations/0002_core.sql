@@ -111,15 +111,25 @@ CREATE TABLE IF NOT EXISTS segment_partitions (
   KEY by_partition (partition_no, account)
 );
 
--- How far each partition of a topic has been taken into MySQL, and the exact ClickHouse rows that this batch owes
--- (deflated JSON). Both change in the transaction of the batch itself: a crash can neither repeat it nor re-cut it.
+-- The exact ClickHouse rows and messages that a group of batches owes (deflated JSON, in parts). Written in the
+-- transaction of the batches themselves: a crash can neither repeat them nor cut them anew. The random id is also the
+-- token under which ClickHouse takes the rows once.
+CREATE TABLE IF NOT EXISTS ingest_debts (
+  id CHAR(32) NOT NULL,
+  part SMALLINT UNSIGNED NOT NULL,
+  owed LONGBLOB NOT NULL,
+  PRIMARY KEY (id, part)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- How far each partition of a topic has been taken into MySQL, and what its last batch still owes.
 CREATE TABLE IF NOT EXISTS ingest_positions (
   topic VARCHAR(64) NOT NULL,
   partition_no SMALLINT UNSIGNED NOT NULL,
   next_offset BIGINT UNSIGNED NOT NULL,
-  pending LONGBLOB NULL,
+  debt CHAR(32) NULL,
   changes_through LONGTEXT NULL,
-  PRIMARY KEY (topic, partition_no)
+  PRIMARY KEY (topic, partition_no),
+  KEY by_debt (debt)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The single writer of each membership partition. An epoch fences out a predecessor that does not know it is dead:

@@ -7,6 +7,7 @@ import type { Criterion, EventCriterion, PropertyCriterion } from '../segments/a
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { compileEvents, compileTrait, type Instant } from './compile.ts';
 import { createParameters } from './parameters.ts';
+import { compileRules, splitRules } from './rules.ts';
 
 /** A profile at an instant (epoch milliseconds). */
 export interface Subject {
@@ -24,6 +25,8 @@ export interface ChangedScope {
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
+/** A row meets every rule: rows per block are limited so that their product, a few columns of it, fits into memory. */
+const RULES_PER_BLOCK = 2_000_000;
 
 /**
  * Truth of every criterion (of normalised conditions) for every subject. Traits are what they are now, whatever the instant; events count up to
@@ -74,27 +77,28 @@ async function evaluateEvents(
   const [only] = instants;
   const shared = instants.size === 1 && only !== undefined;
   const instant: Instant = shared ? { at: only } : 'column';
-  const metrics = new Set<number>();
-  const compiled = criteria.map((criterion) => {
-    const metric = scope.metrics.get(criterion.metric) ?? 0;
-    if (metric > 0) metrics.add(metric);
-    return compileEvents(criterion, metric, instant, parameters).truth;
-  });
+  const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
+  const metrics = new Set(criteria.map(({ metric }) => metricOf(metric)).filter((id) => id > 0));
   if (metrics.size === 0) return () => false;
 
-  const profiles = parameters.add('Array(UInt32)', [...new Set(subjects.map(({ profile }) => profile))]);
-  const where = `account = ${parameters.add('UInt32', scope.account)}
-      AND profile IN ${profiles}
+  const [counts, others] = splitRules(criteria);
+  const rules = compileRules(counts, metricOf, instant, parameters);
+  const further = others.map(
+    (criterion) => compileEvents(criterion, metricOf(criterion.metric), instant, parameters).truth,
+  );
+  const truths = [rules.truths, ...further.map((truth) => `toString(toUInt8(${truth}))`), `''`].join(', ');
+  const rows = `SELECT ${others.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
+    FROM events_by_profile
+    WHERE account = ${parameters.add('UInt32', scope.account)}
+      AND profile IN ${parameters.add('Array(UInt32)', [...new Set(subjects.map(({ profile }) => profile))])}
       AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
-  const truths = `concat('', ${compiled.map((truth) => `toString(toUInt8(${truth}))`).join(', ')}) AS truths`;
   const sql = shared
-    ? `SELECT profile, ${truths}
-       FROM events_by_profile
-       WHERE ${where}
+    ? `SELECT profile, concat(${truths}) AS truths
+       FROM (${rows})
        GROUP BY profile`
     : // Another name than the column's: an alias would take its place in every expression.
-      `SELECT profile, toString(instant) AS subject_instant, ${truths}
-       FROM events_by_profile
+      `SELECT profile, toString(instant) AS subject_instant, concat(${truths}) AS truths
+       FROM (${rows}) AS events
        INNER JOIN (
          SELECT pair.1 AS profile, pair.2 AS instant
          FROM (
@@ -110,9 +114,15 @@ async function evaluateEvents(
            )) AS pair
          )
        ) AS subjects USING (profile)
-       WHERE ${where}
        GROUP BY profile, instant`;
-  return answers(await query<TruthRow>(clickhouse, sql, parameters.values), criteria, shared);
+  const found = await query<TruthRow>(clickhouse, sql, parameters.values, {
+    settings: {
+      max_block_size: Math.max(256, Math.floor(RULES_PER_BLOCK / criteria.length)),
+      // For a few rows, finding out which parts of a map are needed costs more than reading it whole.
+      optimize_functions_to_subcolumns: 0,
+    },
+  });
+  return answers(found, [...counts, ...others], shared);
 }
 
 async function evaluateTraits(

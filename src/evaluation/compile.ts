@@ -10,6 +10,7 @@ import type {
   Measure,
   NumberFilter,
   PropertyCriterion,
+  PropertyFilter,
   TextFilter,
   TimeWindow,
   ValueFilter,
@@ -42,7 +43,7 @@ export function compileEvents(
   const match = [
     `metric = ${parameters.add('UInt32', metric)}`,
     windowOf(criterion.within, instant, parameters),
-    ...criterion.where.map(({ path, filter }) => eventFilter(path, filter, parameters)),
+    ...(criterion.where.length > 0 ? [compileEventFilters(criterion.where, parameters)] : []),
   ].join(' AND ');
   const measured = measureOf(criterion.measure, parameters);
   const compare = comparisonOf(criterion.measure, criterion.is, parameters);
@@ -55,6 +56,11 @@ export function compileEvents(
       ((criterion.is.op === 'atLeast' && criterion.is.value > 0 && criterion.is.value <= 1) ||
         (criterion.is.op === 'moreThan' && criterion.is.value >= 0 && criterion.is.value < 1)),
   };
+}
+
+/** Whether a row of the account's events satisfies all of these filters. */
+export function compileEventFilters(where: readonly PropertyFilter[], parameters: Parameters): string {
+  return where.map(({ path, filter }) => eventFilter(path, filter, parameters)).join(' AND ');
 }
 
 /** Whether a row of `traits`, the newest of its attribute, satisfies the criterion. */

@@ -1,6 +1,6 @@
 /**
  * What time alone may have changed: the profiles with an event that has just become as old as a window is long, or
- * whose time has come. A slice of the time-ordered projection per edge, a few granules each.
+ * whose time has come. A slice of the time-ordered projection per length, a few granules each.
  */
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { createParameters, type Parameters } from './parameters.ts';
@@ -31,7 +31,7 @@ export interface Slice {
   through: number;
 }
 
-const SELECTS_PER_QUERY = 200;
+const LENGTHS_PER_QUERY = 200;
 const PROFILES_PER_PAGE = 5_000;
 /** Of more crossings of one edge by one profile within one slice the last ones are looked at. */
 const CROSSINGS_PER_EDGE = 1_000;
@@ -45,10 +45,10 @@ export async function* findCrossings(
   slice: Slice,
 ): AsyncGenerator<CrossingProfile[]> {
   if (slice.metrics.size === 0) return;
-  const selects = [arrivals(slice), ...slice.edges.flatMap((edge) => selectEdge(slice, edge))];
-  const parts: Select[][] = [];
-  for (let start = 0; start < selects.length; start += SELECTS_PER_QUERY) {
-    parts.push(selects.slice(start, start + SELECTS_PER_QUERY));
+  const parts: Select[] = [arrivals(slice)];
+  const lengths = [...metricsByOffset(slice)];
+  for (let start = 0; start < lengths.length; start += LENGTHS_PER_QUERY) {
+    parts.push(departures(slice, lengths.slice(start, start + LENGTHS_PER_QUERY)));
   }
   for (let from = 0; ;) {
     const found = new Map<number, Crossing[]>();
@@ -68,20 +68,45 @@ export async function* findCrossings(
   }
 }
 
-function selectEdge(slice: Slice, { metric, offset }: Edge): Select[] {
-  const id = slice.metrics.get(metric);
-  if (id === undefined) return [];
-  return [
-    (parameters) => {
-      const delay = parameters.add('Int64', offset);
-      return `SELECT profile, metric, ${delay} AS offset, toUnixTimestamp64Milli(time) + ${delay} AS instant
-        FROM events
-        WHERE account = ${parameters.add('UInt32', slice.account)}
-          AND metric = ${parameters.add('UInt32', id)}
+/** The ids of the metrics that have an edge at the offset; those without events left out. */
+function metricsByOffset({ edges, metrics }: Slice): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (const { metric, offset } of edges) {
+    const id = metrics.get(metric);
+    if (id !== undefined) found.set(offset, [...(found.get(offset) ?? []), id]);
+  }
+  return found;
+}
+
+/** One SELECT for all lengths: analysing one for each took longer than reading their slices. */
+function departures(slice: Slice, lengths: [offset: number, metrics: number[]][]): Select {
+  return (parameters) => {
+    const slices = lengths.map(
+      ([offset, metrics]) => `(metric IN ${parameters.add('Array(UInt32)', metrics)}
           AND time > ${moment(slice.after - offset, parameters)}
-          AND time <= ${moment(slice.through - offset, parameters)}`;
-    },
-  ];
+          AND time <= ${moment(slice.through - offset, parameters)})`,
+    );
+    const edges = lengths.flatMap(([offset, metrics]) => metrics.map((metric) => ({ metric, offset })));
+    const metrics = parameters.add(
+      'Array(UInt32)',
+      edges.map(({ metric }) => metric),
+    );
+    const offsets = parameters.add(
+      'Array(Int64)',
+      edges.map(({ offset }) => offset),
+    );
+    return `SELECT profile, metric, offset, t + offset AS instant
+      FROM (
+        SELECT profile, metric, toUnixTimestamp64Milli(time) AS t
+        FROM events
+        WHERE account = ${parameters.add('UInt32', slice.account)} AND (${slices.join(' OR ')})
+      )
+      ARRAY JOIN arrayFilter(
+        (length, of) -> metric = of
+          AND t + length > ${parameters.add('Int64', slice.after)}
+          AND t + length <= ${parameters.add('Int64', slice.through)},
+        ${offsets}, ${metrics}) AS offset`;
+  };
 }
 
 function arrivals(slice: Slice): Select {
@@ -95,7 +120,7 @@ function arrivals(slice: Slice): Select {
       AND time <= ${moment(slice.through, parameters)}`;
 }
 
-async function readPage(clickhouse: ClickHouse, part: Select[], from: number): Promise<CrossingProfile[]> {
+async function readPage(clickhouse: ClickHouse, part: Select, from: number): Promise<CrossingProfile[]> {
   const parameters = createParameters();
   const rows = await query<{ profile: number; crossings: [number, string, string[]][] }>(
     clickhouse,
@@ -103,7 +128,7 @@ async function readPage(clickhouse: ClickHouse, part: Select[], from: number): P
      FROM (
        SELECT profile, metric, offset,
          arraySlice(arrayReverseSort(groupUniqArray(instant)), 1, ${CROSSINGS_PER_EDGE}) AS instants
-       FROM (${part.map((select) => select(parameters)).join(' UNION ALL ')})
+       FROM (${part(parameters)})
        WHERE profile >= ${parameters.add('UInt32', from)}
        GROUP BY profile, metric, offset
      )

@@ -1,25 +1,25 @@
 /**
- * Second half of a batch: the rows owed to ClickHouse, then the news to the evaluators. May be run any number of times
- * and by two processes at once: the rows carry the batch's token, and the news are harmless when repeated.
+ * Second half of a group of batches: the rows owed to ClickHouse, then the news to the evaluators. May be run any number
+ * of times and by two processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
  */
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { Log, NewRecord } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { settleIngestPosition } from '../storage/mysql/positions.ts';
+import { settleDebt } from '../storage/mysql/positions.ts';
 import { readMerged } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
 import type { Debt } from './store.ts';
 
-/** A stored batch and what it still owes. */
-export interface OwedBatch {
-  topic: string;
-  partition: number;
-  firstOffset: number;
-  nextOffset: number;
+/** What stored batches still owe, as it is written down. */
+export interface Owed {
+  id: string;
+  /** The first record, by which dead letters are found. */
+  place: { topic: string; partition: number; offset: number };
+  /** Where the messages of these partitions ended before, per partition of profile-changes. */
   changesThrough: number[];
   debt: Debt;
 }
@@ -34,24 +34,23 @@ export interface PayDeps {
 /** Changes per message: an evaluator takes a message whole. */
 const CHANGES_PER_MESSAGE = 1_000;
 
-export async function payDebt(deps: PayDeps, owed: OwedBatch): Promise<void> {
-  const { topic, partition, debt } = owed;
-  const token = `${topic}:${partition}:${owed.firstOffset}-${owed.nextOffset}`;
+export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
+  const { id, debt } = owed;
   await Promise.all([
-    insert(deps, owed, 'events', debt.events, token),
-    insert(deps, owed, 'future_events', debt.futureEvents, token),
-    insert(deps, owed, 'traits', debt.traits, token),
-    insert(deps, owed, 'profiles', debt.profiles, token),
+    insert(deps, owed, 'events', debt.events, id),
+    insert(deps, owed, 'future_events', debt.futureEvents, id),
+    insert(deps, owed, 'traits', debt.traits, id),
+    insert(deps, owed, 'profiles', debt.profiles, id),
   ]);
   const messages = [...debt.messages, ...(await strayEvents(deps, debt))];
   const through = await announce(deps.log, messages, owed.changesThrough);
-  await settleIngestPosition(deps.mysql.db, topic, partition, owed.nextOffset, through);
+  await settleDebt(deps.mysql, id, through);
   metrics.duplicates.inc(debt.duplicates);
 }
 
 async function insert(
   deps: PayDeps,
-  owed: OwedBatch,
+  owed: Owed,
   table: 'events' | 'future_events' | 'traits' | 'profiles',
   lines: string[],
   token: string,
@@ -66,8 +65,7 @@ async function insert(
       await insert(deps, owed, table, lines.slice(0, middle), `${token}/0`);
       await insert(deps, owed, table, lines.slice(middle), `${token}/1`);
     } else if (only !== undefined) {
-      const place = { topic: owed.topic, partition: owed.partition, offset: owed.firstOffset };
-      await sendDeadLetter(deps, place, error, Buffer.from(only, 'utf8'));
+      await sendDeadLetter(deps, owed.place, error, Buffer.from(only, 'utf8'));
     }
   }
 }

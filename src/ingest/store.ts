@@ -1,7 +1,7 @@
 /**
- * One batch of records into MySQL, in one transaction: who they are about, which events are new, what the profiles look
- * like afterwards, how far the partition has been taken, and exactly which rows ClickHouse is owed. A crash leaves all
- * of it or nothing, so that a replay neither repeats the batch nor cuts it anew.
+ * Records into MySQL, in one transaction: who they are about, which events are new, what the profiles look like
+ * afterwards, how far their partitions have been taken, and exactly which rows ClickHouse is owed. A crash leaves all of
+ * it or nothing, so that a replay neither repeats anything nor cuts it anew.
  */
 import { groupBy } from '../runtime/group-by.ts';
 import type { Value } from '../segments/ast.ts';
@@ -54,19 +54,17 @@ export interface StoreDeps {
 
 export interface Placed {
   record: IngestRecord;
+  /** Where it lies in the log. */
+  stream: number;
+  partition: number;
   offset: number;
 }
 
 /** Somebody else wrote what this transaction was about to write: roll back and run the batch again. */
 export class Contention extends Error {}
 
-/** The effects of one partition's records, inside the caller's transaction. Throws Contention. */
-export async function storeRecords(
-  deps: StoreDeps,
-  db: Queries,
-  place: { stream: number; partition: number },
-  records: Placed[],
-): Promise<Debt> {
+/** The effects of records, in their order, inside the caller's transaction. Throws Contention. */
+export async function storeRecords(deps: StoreDeps, db: Queries, records: Placed[]): Promise<Debt> {
   const debt: Debt = {
     events: [],
     futureEvents: [],
@@ -79,7 +77,7 @@ export async function storeRecords(
   const byAccount = groupBy(records, ({ record }) => record.account);
   // In the order of their numbers, so that two transactions never wait for one another crosswise.
   for (const account of [...byAccount.keys()].sort((a, b) => a - b)) {
-    await storeAccount(deps, db, place, account, byAccount.get(account) ?? [], debt);
+    await storeAccount(deps, db, account, byAccount.get(account) ?? [], debt);
   }
   return debt;
 }
@@ -87,7 +85,6 @@ export async function storeRecords(
 async function storeAccount(
   deps: StoreDeps,
   db: Queries,
-  place: { stream: number; partition: number },
   account: number,
   records: Placed[],
   debt: Debt,
@@ -100,7 +97,7 @@ async function storeAccount(
     else changes.set(change.profile, [change]);
   };
   await storeProfiles(deps, db, account, records, resolution, debt, note);
-  await storeEvents(deps, db, place, account, records, resolution, debt, note);
+  await storeEvents(deps, db, account, records, resolution, debt, note);
   const byPartition = groupBy([...changes.values()].flat(), (change) =>
     evaluatorPartition(account, change.profile),
   );
@@ -269,27 +266,33 @@ async function touchedProfiles(
 async function storeEvents(
   deps: StoreDeps,
   db: Queries,
-  place: { stream: number; partition: number },
   account: number,
   records: Placed[],
   resolution: Resolution,
   debt: Debt,
   note: (change: ProfileChange) => void,
 ): Promise<void> {
-  const arrivals = new Map<string, { event: EventRecord; key: Buffer; offset: number; profile: number }>();
-  records.forEach(({ record, offset }, i) => {
+  const arrivals = new Map<string, { event: EventRecord; key: Buffer; from: Placed; profile: number }>();
+  records.forEach((from, i) => {
+    const { record } = from;
     if (record.kind !== 'event') return;
     const key = eventKey(record.uniqueId);
     const hex = key.toString('hex');
     if (arrivals.has(hex)) debt.duplicates += 1;
-    else arrivals.set(hex, { event: record, key, offset, profile: resolution.profiles[i] ?? 0 });
+    else arrivals.set(hex, { event: record, key, from, profile: resolution.profiles[i] ?? 0 });
   });
   if (arrivals.size === 0) return;
   const first = await claimEventIds(
     db,
     account,
-    place,
-    [...arrivals].map(([id, { offset }]) => ({ id, offset })),
+    [...arrivals].map(
+      ([
+        id,
+        {
+          from: { stream, partition, offset },
+        },
+      ]) => ({ id, stream, partition, offset }),
+    ),
   );
   debt.duplicates += arrivals.size - first.size;
   const fresh = [...arrivals].filter(([hex]) => first.has(hex)).map(([, arrival]) => arrival);

@@ -1,23 +1,30 @@
 /**
- * The ingest worker: one batch of one partition into MySQL, then what it owes into ClickHouse, then the news of it to
- * the evaluators. The offset is committed last. Whatever is interrupted is finished from what MySQL wrote down.
+ * The ingest worker: groups of batches into MySQL, then what they owe into ClickHouse, then the news of it to the
+ * evaluators. Offsets are committed last. Whatever is interrupted is finished from what MySQL wrote down.
  */
+import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflate, inflate, constants } from 'node:zlib';
-import pLimit from 'p-limit';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { backoffMs } from '../runtime/retry.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
-import type { Log, LogBatch, LogConsumer, LogRecord } from '../storage/log/log.ts';
+import type { Log, LogConsumer, LogRecord } from '../storage/log/log.ts';
 import { isRetryable, type MySql } from '../storage/mysql/connect.ts';
 import { createNameRegistry, type NameRegistry } from '../storage/mysql/names.ts';
-import { advanceIngestPosition, lockIngestPosition } from '../storage/mysql/positions.ts';
+import {
+  lockIngestPositions,
+  readDebts,
+  writeDebt,
+  type IngestPosition,
+  type Place,
+} from '../storage/mysql/positions.ts';
 import { reserveNumbers } from '../storage/mysql/profiles.ts';
 import { INGEST_GROUP, ingestTopics, streamOfTopic } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
-import { payDebt, type OwedBatch } from './pay.ts';
+import { inGroups } from './groups.ts';
+import { payDebt, type Owed } from './pay.ts';
 import { decodeRecord } from './records.ts';
 import { Contention, storeRecords, type Placed } from './store.ts';
 
@@ -29,11 +36,14 @@ export interface IngestWorkerDeps {
   logger: Logger;
 }
 
+/** Records of one partition. */
+interface Batch extends Place {
+  records: LogRecord[];
+}
+
 const MAX_RECORDS = 5_000;
 const MAX_BYTES = 8_000_000;
 const MAX_ATTEMPTS = 30;
-/** A batch holds one connection and asks for a second in between: many at once would starve one another. */
-const BATCHES_AT_ONCE = 6;
 
 const compress = promisify(deflate);
 const decompress = promisify(inflate);
@@ -41,98 +51,133 @@ const decompress = promisify(inflate);
 /** Takes its share of the ingest partitions until it is closed. */
 export function startIngestWorker(deps: IngestWorkerDeps): Promise<LogConsumer> {
   const names = createNameRegistry(deps.mysql);
-  const limit = pLimit(BATCHES_AT_ONCE);
+  const take = inGroups<Batch>({ fullAt: 1, sizeOf: shareOfGroup }, async (group, stored) => {
+    const stop = metrics.ingestBatchSeconds.startTimer();
+    await takeBatches(deps, names, group, stored);
+    stop();
+  });
   return deps.log.consume({
     group: INGEST_GROUP,
     topics: ingestTopics(),
     maxRecords: MAX_RECORDS,
     maxBytes: MAX_BYTES,
-    onAssigned: (topic, partition) => finishPending(deps, topic, partition),
-    onBatch: (batch) => limit(() => takeBatch(deps, names, batch)),
+    onAssigned: (topic, partition) => payDebts(deps, [{ topic, partition }]),
+    async onBatch(batch) {
+      const { topic, partition, records, lag } = batch;
+      metrics.consumerLag.set({ topic, partition }, lag);
+      await take({ topic, partition, records });
+      metrics.stored.inc({ stream: topic.slice('ingest.'.length) }, records.length);
+    },
   });
 }
 
-async function takeBatch(deps: IngestWorkerDeps, names: NameRegistry, batch: LogBatch): Promise<void> {
-  const { topic, partition, records } = batch;
-  const stream = topic.slice('ingest.'.length);
-  metrics.consumerLag.set({ topic, partition }, batch.lag);
-  const stop = metrics.ingestBatchSeconds.startTimer();
-  await takeRecords(deps, names, topic, partition, records);
-  stop();
-  metrics.stored.inc({ stream }, records.length);
+/** How much of a whole group the batch is. */
+function shareOfGroup({ records }: Batch): number {
+  const bytes = records.reduce((sum, { value }) => sum + value.length, 0);
+  return Math.max(records.length / MAX_RECORDS, bytes / MAX_BYTES);
 }
 
 /** A record that makes the whole fail is found by halving, put aside with the reason, and the rest goes on. */
-async function takeRecords(
+async function takeBatches(
   deps: IngestWorkerDeps,
   names: NameRegistry,
-  topic: string,
-  partition: number,
-  records: LogRecord[],
+  batches: Batch[],
+  stored: () => void,
 ): Promise<void> {
   try {
-    const owed = await storeBatch(deps, names, topic, partition, records);
+    const owed = await storeBatches(deps, names, batches);
+    stored();
     if (owed) await payDebt(deps, owed);
   } catch (error) {
     if (!isFaultOfData(error)) throw error;
-    const [first] = records;
-    if (records.length > 1) {
-      const middle = records.length >> 1;
-      await takeRecords(deps, names, topic, partition, records.slice(0, middle));
-      await takeRecords(deps, names, topic, partition, records.slice(middle));
-    } else if (first) {
-      await sendDeadLetter(deps, { topic, partition, offset: first.offset }, error, first.value);
+    for (const part of halves(batches)) await takeBatches(deps, names, part, stored);
+    const [batch] = batches;
+    const [record] = batch?.records ?? [];
+    if (batch && record && batches.length === 1 && batch.records.length === 1) {
+      const place = { topic: batch.topic, partition: batch.partition, offset: record.offset };
+      await sendDeadLetter(deps, place, error, record.value);
     }
   }
 }
 
-/** Null when the records have taken effect before. */
-async function storeBatch(
+/** Nothing when there is but one record. */
+function halves(batches: Batch[]): Batch[][] {
+  const [only] = batches;
+  if (batches.length > 1 || !only) return batches.map((batch) => [batch]);
+  const middle = only.records.length >> 1;
+  if (middle === 0) return [];
+  return [only.records.slice(0, middle), only.records.slice(middle)].map((records) => [{ ...only, records }]);
+}
+
+/** Null when all the records have taken effect before. */
+async function storeBatches(
   deps: IngestWorkerDeps,
   names: NameRegistry,
-  topic: string,
-  partition: number,
-  records: LogRecord[],
-): Promise<OwedBatch | null> {
-  const place = { stream: streamOfTopic(topic), partition };
+  batches: Batch[],
+): Promise<Owed | null> {
   const reserve = (account: number, count: number) => reserveNumbers(deps.mysql, account, count);
   for (let attempt = 1; ; attempt++) {
-    await finishPending(deps, topic, partition);
     try {
       return await deps.mysql.db.transaction(async (tx) => {
-        const position = await lockIngestPosition(tx, topic, partition);
-        if (position.pending) throw new Contention('another owner has left a debt');
-        const placed = records
-          .filter((record) => record.offset >= position.nextOffset)
-          .map((record): Placed => ({ record: decodeRecord(record.value), offset: record.offset }));
-        const last = placed.at(-1);
-        if (!last) return null;
-        const debt = await storeRecords({ names, reserve }, tx, place, placed);
-        const owed: OwedBatch = {
-          topic,
-          partition,
-          firstOffset: position.nextOffset,
-          nextOffset: last.offset + 1,
-          changesThrough: position.changesThrough,
-          debt,
+        const positions = await lockIngestPositions(tx, batches);
+        if (positions.some(({ debt }) => debt !== null))
+          throw new Contention('another owner has left a debt');
+        const placed = positions.flatMap(({ topic, partition, nextOffset }) => {
+          const batch = batches.find((one) => one.topic === topic && one.partition === partition);
+          const fresh = batch?.records.filter(({ offset }) => offset >= nextOffset) ?? [];
+          return fresh.map(({ value, offset }): Placed => ({
+            record: decodeRecord(value),
+            stream: streamOfTopic(topic),
+            partition,
+            offset,
+          }));
+        });
+        const [first] = batches;
+        if (placed.length === 0 || !first) return null;
+        const debt = await storeRecords({ names, reserve }, tx, placed);
+        const id = randomBytes(16).toString('hex');
+        const changesThrough = latestOf(positions.map((position) => position.changesThrough));
+        const place = {
+          topic: first.topic,
+          partition: first.partition,
+          offset: first.records[0]?.offset ?? 0,
         };
-        const pending = await compress(JSON.stringify(owed), { level: constants.Z_BEST_SPEED });
-        await advanceIngestPosition(tx, topic, partition, owed.nextOffset, pending);
+        const owed: Owed = { id, place, changesThrough, debt };
+        const blob = await compress(JSON.stringify(owed), { level: constants.Z_BEST_SPEED });
+        await writeDebt(
+          tx,
+          id,
+          blob,
+          positions.map((position) => advance(position, placed)),
+        );
         return owed;
       });
     } catch (error) {
       if (attempt >= MAX_ATTEMPTS || !(error instanceof Contention || isRetryable(error))) throw error;
       await deps.clock.sleep(backoffMs(attempt, 2, 200));
+      await payDebts(deps, batches);
     }
   }
 }
 
-/** Pays what the last batch of the partition still owes, whoever stored it. */
-async function finishPending(deps: IngestWorkerDeps, topic: string, partition: number): Promise<void> {
-  const position = await lockIngestPosition(deps.mysql.db, topic, partition);
-  if (!position.pending) return;
-  const owed = JSON.parse((await decompress(position.pending)).toString('utf8')) as OwedBatch;
-  await payDebt(deps, owed);
+/** The partition behind those of the records that are its own. */
+function advance({ topic, partition, nextOffset }: IngestPosition, placed: Placed[]) {
+  const stream = streamOfTopic(topic);
+  const last = placed.findLast((record) => record.stream === stream && record.partition === partition);
+  return { topic, partition, nextOffset: last ? last.offset + 1 : nextOffset };
+}
+
+/** Pays what the last batches of these partitions still owe, whoever stored them. */
+async function payDebts(deps: IngestWorkerDeps, places: Place[]): Promise<void> {
+  for (const { owed } of await readDebts(deps.mysql.db, places)) {
+    await payDebt(deps, JSON.parse((await decompress(owed)).toString('utf8')) as Owed);
+  }
+}
+
+/** The largest number at each place. */
+function latestOf(offsets: number[][]): number[] {
+  const length = Math.max(0, ...offsets.map((one) => one.length));
+  return Array.from({ length }, (_, i) => Math.max(...offsets.map((one) => one[i] ?? 0)));
 }
 
 /** What will fail again however often it is tried, as opposed to a dependency that is away. */

@@ -1,22 +1,31 @@
 /** How far each partition of an ingest topic has been taken, and what its last batch still owes to ClickHouse. */
-import { and, eq } from 'drizzle-orm';
-import type { Queries } from './connect.ts';
-import { ingestPositions } from './schema.ts';
+import { eq, sql } from 'drizzle-orm';
+import type { RowDataPacket } from 'mysql2/promise';
+import type { MySql, Queries } from './connect.ts';
+import { ingestDebts, ingestPositions } from './schema.ts';
 
-export interface IngestPosition {
+/** A partition of an ingest topic. */
+export interface Place {
+  topic: string;
   partition: number;
+}
+
+export interface IngestPosition extends Place {
   /** Records below it have taken their effect in MySQL. */
   nextOffset: number;
-  /** Deflated JSON of what is owed, or null: all paid. */
-  pending: Buffer | null;
+  /** The id of what the last batch still owes, or null: all paid. */
+  debt: string | null;
   /** Per partition of profile-changes, the offset below which everything lies that this partition has caused. */
   changesThrough: number[];
 }
 
+/** One statement carries at most so much of a debt: a server may refuse packets beyond 16 MB. */
+const BYTES_PER_PART = 4_000_000;
+
 export async function readIngestPositions(
   db: Queries,
   topic: string,
-): Promise<Omit<IngestPosition, 'pending'>[]> {
+): Promise<Omit<IngestPosition, 'debt' | 'topic'>[]> {
   const rows = await db
     .select({
       partition: ingestPositions.partition,
@@ -28,58 +37,79 @@ export async function readIngestPositions(
   return rows.map((row) => ({ ...row, changesThrough: parseOffsets(row.changesThrough) }));
 }
 
-/** The row of one partition, locked: a second process that believes it owns the partition waits here. */
-export async function lockIngestPosition(
-  db: Queries,
-  topic: string,
-  partition: number,
-): Promise<IngestPosition> {
-  const where = and(eq(ingestPositions.topic, topic), eq(ingestPositions.partition, partition));
-  const rows = await db.select().from(ingestPositions).where(where).for('update');
-  const row = rows[0];
-  if (!row) {
-    await db.insert(ingestPositions).ignore().values({ topic, partition, nextOffset: 0 });
-    return lockIngestPosition(db, topic, partition);
+/**
+ * The rows of these partitions, in the order of their key, locked: a second process that believes it owns one of them
+ * waits here.
+ */
+export async function lockIngestPositions(db: Queries, places: readonly Place[]): Promise<IngestPosition[]> {
+  const [rows] = (await db.execute(sql`
+    SELECT topic, partition_no, next_offset, debt, changes_through
+    FROM ingest_positions FORCE INDEX (PRIMARY)
+    WHERE ${anyOf(places)}
+    ORDER BY topic, partition_no FOR UPDATE`)) as unknown as [RowDataPacket[]];
+  if (rows.length < places.length) {
+    const missing = places.map(({ topic, partition }) => ({ topic, partition, nextOffset: 0 }));
+    await db.insert(ingestPositions).ignore().values(missing);
+    return lockIngestPositions(db, places);
   }
-  return {
-    partition,
-    nextOffset: row.nextOffset,
-    pending: row.pending,
-    changesThrough: parseOffsets(row.changesThrough),
-  };
+  return rows.map((row) => ({
+    topic: String(row['topic']),
+    partition: Number(row['partition_no']),
+    nextOffset: Number(row['next_offset']),
+    debt: row['debt'] as string | null,
+    changesThrough: parseOffsets(row['changes_through'] as string | null),
+  }));
 }
 
-export async function advanceIngestPosition(
+/** Writes down what batches owe, to be paid after the transaction: the positions of all of them lead to it. */
+export async function writeDebt(
   db: Queries,
-  topic: string,
-  partition: number,
-  nextOffset: number,
-  pending: Buffer,
+  id: string,
+  owed: Buffer,
+  positions: readonly (Place & { nextOffset: number })[],
 ): Promise<void> {
+  for (let part = 0; part * BYTES_PER_PART < owed.length; part++) {
+    const bytes = owed.subarray(part * BYTES_PER_PART, (part + 1) * BYTES_PER_PART);
+    await db.insert(ingestDebts).values({ id, part, owed: bytes });
+  }
   await db
-    .update(ingestPositions)
-    .set({ nextOffset, pending })
-    .where(and(eq(ingestPositions.topic, topic), eq(ingestPositions.partition, partition)));
+    .insert(ingestPositions)
+    .values(positions.map(({ topic, partition, nextOffset }) => ({ topic, partition, nextOffset, debt: id })))
+    .onDuplicateKeyUpdate({ set: { nextOffset: sql`VALUES(next_offset)`, debt: id } });
 }
 
-/** All that the batch before `nextOffset` owed has been paid. A newer batch's debt is left alone. */
-export async function settleIngestPosition(
+/** The debts of these partitions. */
+export async function readDebts(
   db: Queries,
-  topic: string,
-  partition: number,
-  nextOffset: number,
-  changesThrough: number[],
-): Promise<void> {
-  await db
-    .update(ingestPositions)
-    .set({ pending: null, changesThrough: JSON.stringify(changesThrough) })
-    .where(
-      and(
-        eq(ingestPositions.topic, topic),
-        eq(ingestPositions.partition, partition),
-        eq(ingestPositions.nextOffset, nextOffset),
-      ),
-    );
+  places: readonly Place[],
+): Promise<{ id: string; owed: Buffer }[]> {
+  const [rows] = (await db.execute(sql`
+    SELECT id, part, owed
+    FROM ingest_debts
+    WHERE id IN (SELECT debt FROM ingest_positions WHERE debt IS NOT NULL AND (${anyOf(places)}))
+    ORDER BY id, part`)) as unknown as [RowDataPacket[]];
+  const parts = new Map<string, Buffer[]>();
+  for (const row of rows) {
+    const id = String(row['id']);
+    parts.set(id, [...(parts.get(id) ?? []), row['owed'] as Buffer]);
+  }
+  return [...parts].map(([id, owed]) => ({ id, owed: Buffer.concat(owed) }));
+}
+
+/** The debt has been paid. Whatever its partitions have come to owe since is left alone. */
+export async function settleDebt(mysql: MySql, id: string, changesThrough: number[]): Promise<void> {
+  await mysql.db.transaction(async (tx) => {
+    await tx
+      .update(ingestPositions)
+      .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
+      .where(eq(ingestPositions.debt, id));
+    await tx.delete(ingestDebts).where(eq(ingestDebts.id, id));
+  });
+}
+
+function anyOf(places: readonly Place[]) {
+  const each = places.map(({ topic, partition }) => sql`(topic = ${topic} AND partition_no = ${partition})`);
+  return sql.join(each, sql` OR `);
 }
 
 function parseOffsets(text: string | null): number[] {

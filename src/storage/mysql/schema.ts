@@ -125,13 +125,24 @@ export const segmentPartitions = mysqlTable(
   (table) => [primaryKey({ columns: [table.segment, table.partition] })],
 );
 
+export const ingestDebts = mysqlTable(
+  'ingest_debts',
+  {
+    id: char('id', { length: 32 }).notNull(),
+    part: smallint('part', { unsigned: true }).notNull(),
+    owed: longblob('owed').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.id, table.part] })],
+);
+
 export const ingestPositions = mysqlTable(
   'ingest_positions',
   {
     topic: varchar('topic', { length: 64 }).notNull(),
     partition: smallint('partition_no', { unsigned: true }).notNull(),
     nextOffset: counter('next_offset').notNull(),
-    pending: longblob('pending'),
+    /** Of `ingestDebts`: what the last batch still owes. */
+    debt: char('debt', { length: 32 }),
     /** JSON: per partition of profile-changes, the offset that covers all this partition has caused so far. */
     changesThrough: longtext('changes_through'),
   },
