@@ -11,15 +11,22 @@ export interface Reason {
   event: EventReference | null;
 }
 
-/** A profile and a segment whose truth may have changed. */
+/**
+ * A profile and a segment whose truth may have changed: why it may have become true, and why false; null where nothing
+ * has happened that could do that.
+ */
 export interface Question {
   profile: number;
   segment: SegmentInForce;
-  reason: Reason;
+  entering: Reason | null;
+  exiting: Reason | null;
 }
 
-export interface Difference extends Question {
+export interface Difference {
+  profile: number;
+  segment: SegmentInForce;
   kind: 'ENTERED' | 'EXITED';
+  reason: Reason;
 }
 
 /** Boolean algebra over the truths of the criteria. */
@@ -37,6 +44,16 @@ export function isTrue(condition: Condition, truthOf: (criterion: string) => boo
   }
 }
 
+/** Why the stored membership may be false by now; null: nothing can have made it so. */
+function reasonOf({ entering, exiting }: Question, wasMember: boolean): Reason | null {
+  return wasMember ? exiting : entering;
+}
+
+/** The questions that have to be asked, in view of what is stored. */
+export function openQuestions(questions: Question[], wasMember: (question: Question) => boolean): Question[] {
+  return questions.filter((question) => reasonOf(question, wasMember(question)) !== null);
+}
+
 /** The questions whose answer differs from what is stored. */
 export function differences(
   questions: Iterable<Question>,
@@ -47,7 +64,10 @@ export function differences(
   for (const question of questions) {
     const was = wasMember(question);
     const is = isMember(question);
-    if (is !== was) found.push({ ...question, kind: is ? 'ENTERED' : 'EXITED' });
+    const reason = reasonOf(question, was);
+    if (is === was || reason === null) continue;
+    const { profile, segment } = question;
+    found.push({ profile, segment, kind: is ? 'ENTERED' : 'EXITED', reason });
   }
   return found;
 }

@@ -15,7 +15,7 @@ import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
 import { findCrossings, type CrossingProfile } from './crossings.ts';
-import { differences, isTrue, type Difference, type Question } from './diff.ts';
+import { differences, isTrue, openQuestions, type Difference, type Question } from './diff.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { diffWithStored } from './memberships.ts';
 import { copyEvents } from './merge.ts';
@@ -96,23 +96,23 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     const profiles = [...byProfile.keys()];
     for (let start = 0; start < profiles.length; start += PROFILES_PER_ROUND) {
       const round = profiles.slice(start, start + PROFILES_PER_ROUND);
-      const asked = round.flatMap((profile) => byProfile.get(profile) ?? []);
+      const touching = round.flatMap((profile) => byProfile.get(profile) ?? []);
+      const touched = new Set(touching.map(({ segment }) => segment.segment));
+      await cache.load(account, [...touched], round);
+      const wasMember = ({ segment, profile }: Question) => cache.has(segment.segment, profile);
+      // Most events find their profile where they would bring it.
+      const asked = openQuestions(touching, wasMember);
+      if (asked.length === 0) continue;
+      const concerned = [...new Set(asked.map(({ profile }) => profile))];
       const segments = [...new Set(asked.map(({ segment }) => segment))];
-      const subjects = round.map((profile) => ({ profile, instant }));
+      const subjects = concerned.map((profile) => ({ profile, instant }));
       const [truths, gone] = await Promise.all([
         evaluate(account, subjects, segments),
-        goneProfiles(deps.mysql.db, account, round),
-        cache.load(
-          account,
-          segments.map(({ segment }) => segment),
-          round,
-        ),
+        goneProfiles(deps.mysql.db, account, concerned),
       ]);
       const isMember = ({ profile, segment }: Question) =>
         !gone.has(profile) && holds(segment, truths, { profile, instant });
-      found.push(
-        ...differences(asked, isMember, ({ segment, profile }) => cache.has(segment.segment, profile)),
-      );
+      found.push(...differences(asked, isMember, wasMember));
     }
     return found;
   }
@@ -306,7 +306,8 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
         }
       }
       for (const segment of asked) {
-        questions.push({ profile, segment, reason: { cause: 'TIME', at: until, event: null } });
+        const reason = { cause: 'TIME' as const, at: until, event: null };
+        questions.push({ profile, segment, entering: reason, exiting: reason });
       }
     }
     if (questions.length === 0) return;
@@ -373,13 +374,21 @@ function holds({ condition }: SegmentInForce, truths: Truths, subject: Subject):
   return isTrue(condition, (criterion) => truths(subject, criterion));
 }
 
-/** A question per profile and segment that a change can touch, with the last such change as its reason. */
+/** A question per profile and segment that a change can touch, with the last such change each way as its reason. */
 function questionsOf(index: AccountIndex, changes: ProfileChange[]): Question[] {
   const questions = new Map<string, Question>();
   for (const change of changes) {
+    const { profile } = change;
     const reason = { cause: change.cause, at: change.at, event: change.event ?? null };
-    for (const segment of index.touchedBy(change)) {
-      questions.set(`${segment.segment}:${change.profile}`, { profile: change.profile, segment, reason });
+    for (const [segment, { canBecomeTrue, canBecomeFalse }] of index.touchedBy(change)) {
+      const key = `${segment.segment}:${profile}`;
+      const before = questions.get(key);
+      questions.set(key, {
+        profile,
+        segment,
+        entering: canBecomeTrue ? reason : (before?.entering ?? null),
+        exiting: canBecomeFalse ? reason : (before?.exiting ?? null),
+      });
     }
   }
   return [...questions.values()];

@@ -1,4 +1,5 @@
 /** The segments in force in one evaluator partition, and the inverted index: what a change can touch. */
+import { effectOfEvent, type Effect } from '../segments/effect.ts';
 import { timeEdges } from '../segments/edges.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import { parseCondition } from '../segments/parse.ts';
@@ -23,8 +24,8 @@ export interface Edge {
 
 export interface AccountIndex {
   segments: ReadonlyMap<number, SegmentInForce>;
-  /** Segments that a change of a profile can touch. */
-  touchedBy(change: ProfileChange): Iterable<SegmentInForce>;
+  /** Segments that a change of a profile can touch, and which way. */
+  touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Effect]>;
   /** Segments in which an event of the metric is measured. */
   withMetric(metric: string): Iterable<SegmentInForce>;
   edges(): Edge[];
@@ -76,9 +77,11 @@ export function createRegistry(): Registry {
   };
 }
 
+const EITHER_WAY: Effect = { canBecomeTrue: true, canBecomeFalse: true };
+
 function createIndex() {
   const segments = new Map<number, SegmentInForce>();
-  const byMetric = new Map<string, Set<SegmentInForce>>();
+  const byMetric = new Map<string, Map<SegmentInForce, Effect>>();
   const byAttribute = new Map<string, Set<SegmentInForce>>();
   const byEdge = new Map<string, { edge: Edge; segments: Set<SegmentInForce> }>();
   const nameOf = ({ metric, offset }: Edge) => `${offset}:${metric}`;
@@ -93,7 +96,10 @@ function createIndex() {
     add(segment: SegmentInForce) {
       segments.set(segment.segment, segment);
       const { metrics, attributes } = dependenciesOf(segment.condition);
-      for (const metric of metrics) addTo(byMetric, metric, segment);
+      for (const metric of metrics) {
+        const effects = byMetric.get(metric) ?? new Map<SegmentInForce, Effect>();
+        byMetric.set(metric, effects.set(segment, effectOfEvent(segment.condition, metric)));
+      }
       for (const attribute of attributes) addTo(byAttribute, attribute, segment);
       for (const edge of edgesOf(segment)) {
         const entry = byEdge.get(nameOf(edge)) ?? { edge, segments: new Set() };
@@ -114,15 +120,17 @@ function createIndex() {
         if (entry?.segments.size === 0) byEdge.delete(nameOf(edge));
       }
     },
-    touchedBy(change: ProfileChange): Iterable<SegmentInForce> {
-      if (change.whole || change.gone) return segments.values();
-      const touched = new Set(change.metric === undefined ? [] : byMetric.get(change.metric));
+    touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Effect]> {
+      if (change.whole || change.gone) {
+        return [...segments.values()].map((segment): [SegmentInForce, Effect] => [segment, EITHER_WAY]);
+      }
+      const touched = new Map(change.metric === undefined ? [] : byMetric.get(change.metric));
       for (const attribute of change.attributes ?? []) {
-        for (const segment of byAttribute.get(attribute) ?? []) touched.add(segment);
+        for (const segment of byAttribute.get(attribute) ?? []) touched.set(segment, EITHER_WAY);
       }
       return touched;
     },
-    withMetric: (metric: string): Iterable<SegmentInForce> => byMetric.get(metric) ?? [],
+    withMetric: (metric: string): Iterable<SegmentInForce> => byMetric.get(metric)?.keys() ?? [],
     edges: () => [...byEdge.values()].map(({ edge }) => edge),
     withEdge: (edge: Edge): Iterable<SegmentInForce> => byEdge.get(nameOf(edge))?.segments ?? [],
   };
@@ -134,8 +142,12 @@ function addTo(index: Map<string, Set<SegmentInForce>>, key: string, segment: Se
   set.add(segment);
 }
 
-function removeFrom(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {
-  const set = index.get(key);
-  set?.delete(segment);
-  if (set?.size === 0) index.delete(key);
+function removeFrom(
+  index: Map<string, Set<SegmentInForce> | Map<SegmentInForce, Effect>>,
+  key: string,
+  segment: SegmentInForce,
+): void {
+  const found = index.get(key);
+  found?.delete(segment);
+  if (found?.size === 0) index.delete(key);
 }

@@ -10,7 +10,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { backoffMs } from '../runtime/retry.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
-import type { Log, LogConsumer, LogRecord } from '../storage/log/log.ts';
+import type { Limits, Log, LogConsumer, LogRecord } from '../storage/log/log.ts';
 import { isRetryable, type MySql } from '../storage/mysql/connect.ts';
 import { createNameRegistry, type NameRegistry } from '../storage/mysql/names.ts';
 import {
@@ -41,6 +41,11 @@ interface Batch extends Place {
   records: LogRecord[];
 }
 
+interface GrowingBatch extends Batch {
+  /** Adds what has come while the batch was waiting. */
+  more(limits: Limits): Promise<LogRecord[]>;
+}
+
 const MAX_RECORDS = 5_000;
 const MAX_BYTES = 8_000_000;
 const MAX_ATTEMPTS = 30;
@@ -51,9 +56,9 @@ const decompress = promisify(inflate);
 /** Takes its share of the ingest partitions until it is closed. */
 export function startIngestWorker(deps: IngestWorkerDeps): Promise<LogConsumer> {
   const names = createNameRegistry(deps.mysql);
-  const take = inGroups<Batch>({ fullAt: 1, sizeOf: shareOfGroup }, async (group, stored) => {
+  const take = inGroups<GrowingBatch>({ fullAt: 1, sizeOf: shareOfGroup }, async (group, stored) => {
     const stop = metrics.ingestBatchSeconds.startTimer();
-    await takeBatches(deps, names, group, stored);
+    await takeBatches(deps, names, await grown(group), stored);
     stop();
   });
   return deps.log.consume({
@@ -65,10 +70,20 @@ export function startIngestWorker(deps: IngestWorkerDeps): Promise<LogConsumer> 
     async onBatch(batch) {
       const { topic, partition, records, lag } = batch;
       metrics.consumerLag.set({ topic, partition }, lag);
-      await take({ topic, partition, records });
+      await take({ topic, partition, records, more: (limits) => batch.more(limits) });
       metrics.stored.inc({ stream: topic.slice('ingest.'.length) }, records.length);
     },
   });
+}
+
+/** The batches with what has come since they were read, as far as the group has room. */
+async function grown(group: GrowingBatch[]): Promise<Batch[]> {
+  const room = (1 - group.reduce((sum, batch) => sum + shareOfGroup(batch), 0)) / group.length;
+  const limits = { maxRecords: Math.floor(room * MAX_RECORDS), maxBytes: Math.floor(room * MAX_BYTES) };
+  if (limits.maxRecords < 1) return group;
+  return Promise.all(
+    group.map(async (batch) => ({ ...batch, records: [...batch.records, ...(await batch.more(limits))] })),
+  );
 }
 
 /** How much of a whole group the batch is. */

@@ -289,6 +289,32 @@ export function logContract(implementation: Implementation): void {
       expect(batches.map((batch) => batch.lag)).toEqual([15, 5, 0]);
     });
 
+    it('adds to a batch what has come since, commits it too, and gives it again when the batch fails', async () => {
+      const topic = await createTopic(1);
+      const group = unique('group');
+      await log.append(topic, records(0, ['a']));
+      const tries: string[][] = [];
+      const growing = await collect(log, { group, topics: [topic] }, async (batch) => {
+        const all = [...batch.records];
+        if (tries.length === 0) {
+          expect(await batch.more({ maxRecords: 10, maxBytes: 1_000 })).toEqual([]);
+          await log.append(topic, records(0, ['b', 'c', 'd']));
+          while (all.length < 3)
+            all.push(...(await batch.more({ maxRecords: 3 - all.length, maxBytes: 1_000 })));
+        }
+        tries.push(all.map(text));
+        if (tries.length === 1) throw new Error('on purpose');
+      });
+      await eventually('everything', () => growing.values().length >= 4);
+      expect(tries.slice(0, 2)).toEqual([
+        ['a', 'b', 'c'],
+        ['a', 'b', 'c'],
+      ]);
+      expect(growing.values()).toEqual(['a', 'b', 'c', 'd']);
+      await growing.consumer.close();
+      expect(await log.committed(group, topic)).toEqual([4]);
+    });
+
     it('keeps to maxBytes, except for one larger record', async () => {
       const topic = await createTopic(1);
       const sizes = [400, 400, 400, 5_000, 100, 900, 1];

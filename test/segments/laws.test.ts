@@ -5,6 +5,7 @@ import { timeEdges } from '../../src/segments/edges.ts';
 import { criteriaOf, criterionKey, hashOf, normalise } from '../../src/segments/normalise.ts';
 import { toInput } from '../../src/segments/print.ts';
 import { evaluate } from '../../src/segments/reference.ts';
+import { effectOfEvent } from '../../src/segments/effect.ts';
 import { dependenciesOf } from '../../src/segments/touch.ts';
 import { factsOf, randomCase } from '../comparison/generate.ts';
 import { parsed, profile } from './helpers.ts';
@@ -155,6 +156,21 @@ describe('laws of conditions', () => {
           events: facts.events.filter(({ metric }) => metrics.has(metric)),
         }));
         expect(truths(condition, { ...now, people })).toEqual(truths(condition, now));
+      }
+    });
+  });
+
+  it('one more event turns a condition only the way that its effect says', () => {
+    always((now) => {
+      for (const event of now.people.flatMap(({ events }) => events).slice(0, 5)) {
+        const people = now.people.map((facts) => ({ ...facts, events: [...facts.events, event] }));
+        for (const condition of now.conditions) {
+          const { canBecomeTrue, canBecomeFalse } = effectOfEvent(condition, event.metric);
+          const before = truths(condition, now);
+          truths(condition, { ...now, people }).forEach((after, i) => {
+            if (after !== before[i]) expect(after ? canBecomeTrue : canBecomeFalse).toBe(true);
+          });
+        }
       }
     });
   });

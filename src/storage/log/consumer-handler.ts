@@ -10,7 +10,7 @@ export function consumerHandler(
 ): PartitionHandler {
   return {
     onAssigned: async () => options.onAssigned?.(topic, partition),
-    onRecords: (records, lag) => options.onBatch({ topic, partition, records, lag, signal }),
+    onRecords: (records, lag, more) => options.onBatch({ topic, partition, records, more, lag, signal }),
     onRevoked: async () => options.onRevoked?.(topic, partition),
   };
 }

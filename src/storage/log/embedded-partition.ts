@@ -1,5 +1,6 @@
-import { readRecords, type ReadLimits } from './embedded-read.ts';
+import { readRecords } from './embedded-read.ts';
 import type { Watch } from './embedded-watch.ts';
+import type { Limits, LogRecord } from './log.ts';
 import type { PartitionSource, Records } from './partition-loop.ts';
 import { change, select, type SqlPool } from './sql.ts';
 
@@ -10,7 +11,7 @@ export function groupSource(
   owner: string,
   topic: number,
   partition: number,
-  limits: ReadLimits,
+  limits: Limits,
 ): PartitionSource {
   const { pool, watch } = environment;
   return {
@@ -31,6 +32,7 @@ export function groupSource(
       return row?.position ?? 0;
     },
     next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
+    more: (position, limits) => moreRecords(pool, watch, topic, partition, position, limits),
     async commit(position) {
       const found = await change(
         pool,
@@ -49,12 +51,13 @@ export function tailSource(
   topic: number,
   partition: number,
   from: number,
-  limits: ReadLimits,
+  limits: Limits,
 ): PartitionSource {
   const { pool, watch } = environment;
   return {
     open: () => Promise.resolve(from),
     next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
+    more: (position, limits) => moreRecords(pool, watch, topic, partition, position, limits),
     commit: () => Promise.resolve(true),
   };
 }
@@ -65,7 +68,7 @@ async function nextRecords(
   topic: number,
   partition: number,
   position: number,
-  limits: ReadLimits,
+  limits: Limits,
   signal: AbortSignal,
 ): Promise<Records | null> {
   for (;;) {
@@ -77,4 +80,17 @@ async function nextRecords(
     // Retention has removed all that were there before we looked.
     position = end;
   }
+}
+
+/** Nothing is asked where this process knows of nothing new. */
+async function moreRecords(
+  pool: SqlPool,
+  watch: Watch,
+  topic: number,
+  partition: number,
+  position: number,
+  limits: Limits,
+): Promise<LogRecord[]> {
+  if ((watch.ends(topic)[partition] ?? 0) <= position) return [];
+  return (await readRecords(pool, topic, partition, position, limits)).records;
 }

@@ -1,10 +1,6 @@
+import type { Limits } from './log.ts';
 import type { Records } from './partition-loop.ts';
 import { select, type SqlPool } from './sql.ts';
-
-export interface ReadLimits {
-  maxRecords: number;
-  maxBytes: number;
-}
 
 interface RecordRow {
   offset: number;
@@ -23,7 +19,7 @@ export async function readRecords(
   topic: number,
   partition: number,
   offset: number,
-  limits: ReadLimits,
+  limits: Limits,
 ): Promise<Records> {
   const found = await readRange(pool, topic, partition, offset, limits);
   if (found.records.length > 0) return found;
@@ -42,7 +38,7 @@ async function readRange(
   topic: number,
   partition: number,
   offset: number,
-  { maxRecords, maxBytes }: ReadLimits,
+  { maxRecords, maxBytes }: Limits,
 ): Promise<Records> {
   const rows = await select<RecordRow>(
     pool,

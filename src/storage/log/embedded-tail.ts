@@ -1,14 +1,13 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { tailSource } from './embedded-partition.ts';
-import type { ReadLimits } from './embedded-read.ts';
 import type { Topic } from './embedded-topics.ts';
 import type { Watch } from './embedded-watch.ts';
-import type { LogTail, TailOptions } from './log.ts';
+import type { Limits, LogTail, TailOptions } from './log.ts';
 import { runPartition } from './partition-loop.ts';
 import type { SqlPool } from './sql.ts';
 
-const LIMITS: ReadLimits = { maxRecords: 1_000, maxBytes: 4 * 1024 * 1024 };
+const LIMITS: Limits = { maxRecords: 1_000, maxBytes: 4 * 1024 * 1024 };
 
 export async function startTail(
   environment: { pool: SqlPool; watch: Watch; clock: Clock; logger: Logger },

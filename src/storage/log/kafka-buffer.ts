@@ -1,16 +1,13 @@
-import type { LogRecord } from './log.ts';
+import type { Limits, LogRecord } from './log.ts';
 import type { Records } from './partition-loop.ts';
-
-export interface Limits {
-  maxRecords: number;
-  maxBytes: number;
-}
 
 /** What was fetched of one partition and not yet handed out. */
 export interface RecordBuffer {
   push(records: LogRecord[], end: number): void;
   /** Waits for records and takes as many as the limits allow; null once the signal has aborted. */
   take(signal: AbortSignal): Promise<Records | null>;
+  /** Takes as many of those that are there as these limits allow. */
+  takeMore(limits: Limits): LogRecord[];
 }
 
 /** `pause` is called when a full batch is waiting, `resume` when less than half of one is. */
@@ -24,15 +21,22 @@ export function createRecordBuffer(
   let paused = false;
   let wake: () => void = () => {};
 
-  function cut(): number {
+  function takeUpTo({ maxRecords, maxBytes }: Limits): LogRecord[] {
     let size = 0;
     let count = 0;
-    for (const { value } of waiting.slice(0, limits.maxRecords)) {
+    for (const { value } of waiting.slice(0, maxRecords)) {
+      if (count > 0 && size + value.length > maxBytes) break;
       size += value.length;
-      if (count > 0 && size > limits.maxBytes) break;
       count++;
     }
-    return count;
+    const records = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    bytes -= size;
+    if (paused && waiting.length * 2 < limits.maxRecords && bytes * 2 < limits.maxBytes) {
+      paused = false;
+      flow.resume();
+    }
+    return records;
   }
 
   return {
@@ -58,15 +62,8 @@ export function createRecordBuffer(
           signal.addEventListener('abort', done, { once: true });
         });
       }
-      const count = cut();
-      const records = waiting.slice(0, count);
-      waiting = waiting.slice(count);
-      for (const { value } of records) bytes -= value.length;
-      if (paused && waiting.length * 2 < limits.maxRecords && bytes * 2 < limits.maxBytes) {
-        paused = false;
-        flow.resume();
-      }
-      return { records, end };
+      return { records: takeUpTo(limits), end };
     },
+    takeMore: takeUpTo,
   };
 }

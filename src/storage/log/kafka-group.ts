@@ -10,9 +10,9 @@ import {
 } from 'kafkajs';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { createRecordBuffer, type Limits } from './kafka-buffer.ts';
+import { createRecordBuffer } from './kafka-buffer.ts';
 import { RETRY } from './kafka-client.ts';
-import type { LogRecord } from './log.ts';
+import type { Limits, LogRecord } from './log.ts';
 import { runPartition, type PartitionHandler } from './partition-loop.ts';
 
 /** A dead member's partitions go to others after so long. */
@@ -116,6 +116,7 @@ export async function joinKafkaGroup(options: GroupOptions): Promise<GroupReader
           return position;
         },
         next: (_, signal) => buffer.take(signal),
+        more: (_, limits) => Promise.resolve(buffer.takeMore(limits)),
         async commit(position) {
           await options.commit(consumer, topic, partition, position);
           return true;

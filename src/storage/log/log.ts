@@ -27,11 +27,22 @@ export interface LogRecord {
   appendedAt: number;
 }
 
+export interface Limits {
+  maxRecords: number;
+  /** Of payload; one larger record still comes, alone. */
+  maxBytes: number;
+}
+
 export interface LogBatch {
   topic: string;
   partition: number;
   /** At least one record, offsets increasing. */
   records: LogRecord[];
+  /**
+   * What has come since, without waiting: for who has had to wait with the batch. These records are then part of it,
+   * are committed with it, and come again with it.
+   */
+  more(limits: Limits): Promise<LogRecord[]>;
   /** How many records stood behind this batch when it was read: 0 means caught up. */
   lag: number;
   /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { retry } from '../../runtime/retry.ts';
-import type { LogRecord } from './log.ts';
+import type { Limits, LogRecord } from './log.ts';
 
 export interface Records {
   /** At least one, offsets increasing. */
@@ -16,13 +16,16 @@ export interface PartitionSource {
   open(): Promise<number>;
   /** Waits for records at `position` or later; null once the signal has aborted. */
   next(position: number, signal: AbortSignal): Promise<Records | null>;
+  /** The records at `position` or later that are there already, perhaps none. */
+  more(position: number, limits: Limits): Promise<LogRecord[]>;
   /** False when the partition belongs to somebody else by now. */
   commit(position: number): Promise<boolean>;
 }
 
 export interface PartitionHandler {
   onAssigned?(): Promise<void>;
-  onRecords(records: LogRecord[], lag: number): Promise<void>;
+  /** `more` adds to the batch what has come since. */
+  onRecords(records: LogRecord[], lag: number, more: (limits: Limits) => Promise<LogRecord[]>): Promise<void>;
   onRevoked?(): Promise<void>;
 }
 
@@ -61,11 +64,17 @@ export async function runPartition(options: {
     });
     for (;;) {
       const batch = await insist('reading', () => source.next(position, signal));
-      const last = batch?.records.at(-1);
-      if (!batch || !last || signal.aborted) break;
-      const lag = Math.max(0, batch.end - last.offset - 1);
-      await insist('the batch', () => handler.onRecords([...batch.records], lag));
-      position = last.offset + 1;
+      if (!batch || signal.aborted) break;
+      const taken = [...batch.records];
+      const behind = () => (taken.at(-1)?.offset ?? position - 1) + 1;
+      const more = async (limits: Limits): Promise<LogRecord[]> => {
+        const found = await source.more(behind(), limits);
+        taken.push(...found);
+        return found;
+      };
+      const lag = Math.max(0, batch.end - behind());
+      await insist('the batch', () => handler.onRecords([...taken], lag, more));
+      position = behind();
       // What has been done is committed, even if we were told to stop meanwhile: it is ours as long as we hold on.
       const committed = await source
         .commit(position)

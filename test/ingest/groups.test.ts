@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { inGroups } from '../../src/ingest/groups.ts';
+
+/** Groups as they were begun; each is stored and paid when the test says so. */
+function workshop() {
+  const groups: { batches: number[]; store: () => void; pay: () => void; fail: () => void }[] = [];
+  const take = inGroups<number>({ fullAt: 10, sizeOf: (batch) => batch }, (batches, stored) => {
+    return new Promise<void>((resolve, reject) => {
+      groups.push({ batches, store: stored, pay: resolve, fail: () => reject(new Error('on purpose')) });
+    });
+  });
+  return { groups, take, begun: () => groups.map(({ batches }) => batches) };
+}
+
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('groups of batches', () => {
+  it('what waits while a group is worked off becomes one group', async () => {
+    const { groups, take, begun } = workshop();
+    const all = [take(1), take(2), take(3)];
+    expect(begun()).toEqual([[1]]);
+    groups[0]?.store();
+    expect(begun()).toEqual([[1]]);
+    groups[0]?.pay();
+    await settle();
+    expect(begun()).toEqual([[1], [2, 3]]);
+    groups[1]?.pay();
+    await Promise.all(all);
+  });
+
+  it('a full group is stored while the one before is paid, and no third', async () => {
+    const { groups, take, begun } = workshop();
+    const all = [take(1), take(6), take(7), take(8)];
+    groups[0]?.store();
+    expect(begun()).toEqual([[1], [6]]);
+    groups[1]?.store();
+    expect(begun()).toEqual([[1], [6]]);
+    groups[0]?.pay();
+    await settle();
+    expect(begun()).toEqual([[1], [6], [7]]);
+    groups[1]?.pay();
+    groups[2]?.pay();
+    await settle();
+    groups[3]?.pay();
+    await Promise.all(all);
+    expect(begun()).toEqual([[1], [6], [7], [8]]);
+  });
+
+  it('a batch larger than a group goes alone', async () => {
+    const { groups, take, begun } = workshop();
+    const all = [take(1), take(30), take(1)];
+    groups[0]?.pay();
+    await settle();
+    expect(begun()).toEqual([[1], [30]]);
+    groups[1]?.pay();
+    await settle();
+    groups[2]?.pay();
+    await Promise.all(all);
+  });
+
+  it('a group that fails tells each of its batches, and the next one begins', async () => {
+    const { groups, take, begun } = workshop();
+    const first = take(1);
+    const others = Promise.allSettled([take(2), take(3)]);
+    groups[0]?.pay();
+    await first;
+    await settle();
+    groups[1]?.fail();
+    expect((await others).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const last = take(4);
+    await settle();
+    expect(begun()).toEqual([[1], [2, 3], [4]]);
+    groups[2]?.pay();
+    await last;
+  });
+});
