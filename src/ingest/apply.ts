@@ -46,6 +46,10 @@ export function showsIdentifiers(
   );
 }
 
+/** Characters of JSON. A profile that has been merged may have twice as much, and can then only shrink. */
+const LARGEST_PROPERTIES = 1_000_000;
+
+/** Throws RangeError when the write would make the profile's properties too large. */
 export function withWrite(row: ProfileRow, write: ProfileRecord): ProfileRow {
   const properties = merged(JSON.parse(row.properties) as Json, write.properties);
   for (const [name, items] of Object.entries(write.append)) {
@@ -70,6 +74,11 @@ export function withWrite(row: ProfileRow, write: ProfileRecord): ProfileRow {
   }
   next.location = JSON.stringify(merged(JSON.parse(row.location) as Json, write.location));
   next.properties = JSON.stringify(properties);
+  if (next.properties.length > Math.max(LARGEST_PROPERTIES, row.properties.length)) {
+    throw new RangeError(
+      `the properties of profile ${row.number} would exceed ${LARGEST_PROPERTIES} characters of JSON`,
+    );
+  }
   return next;
 }
 

@@ -2,10 +2,11 @@
 /* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment */
 import { request } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { ingestTopics } from '../../src/storage/topics.ts';
-import { CREATE, INGEST, post, UPSERT, useApi, type Answer } from './support.ts';
+import { DEAD_LETTERS, ingestTopics } from '../../src/storage/topics.ts';
+import { CREATE, eventually, INGEST, post, UPSERT, useApi, type Answer } from './support.ts';
 
 const start = useApi();
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const WHO = { email: 'a@example.com' };
 
 /** Whatever is sent: a clear client error, and the server goes on. */
@@ -386,6 +387,53 @@ describe('items', () => {
       { n: 7 },
     );
     expect(data.eventsIngest.accepted).toBe(1);
+  });
+});
+
+describe('a profile that grows from write to write', () => {
+  it('is bounded: the write that makes it too large goes to the dead letters, and its partition goes on', async () => {
+    const api = start();
+    const identifiers = { externalId: 'grows' };
+    const write = async (properties: Record<string, string>) => {
+      const { data } = await api.gql(UPSERT, { profiles: [{ identifiers, properties }] });
+      expect(data.profilesUpsert).toMatchObject({ accepted: 1, userErrors: [] });
+      return data.profilesUpsert.receipt as string;
+    };
+    const text = 'x'.repeat(90_000);
+    const large = (name: string) => Object.fromEntries(range(5).map((i) => [`${name}${i}`, text]));
+    let receipt = '';
+    for (const name of ['a', 'b', 'c']) receipt = await write(large(name));
+    receipt = await write({ small: 'fits' });
+    const waited = await api.gql(
+      'query ($t: Receipt!) { receipt(token: $t, timeout: "PT15S") { reached } }',
+      {
+        t: receipt,
+      },
+    );
+    expect(waited.data.receipt.reached).toBe(true);
+    const { data } = await api.gql('{ profile(by: { externalId: "grows" }) { properties } }');
+    expect(Object.keys(data.profile.properties as object).sort()).toEqual([
+      ...range(5).map((i) => `a${i}`),
+      ...range(5).map((i) => `b${i}`),
+      'small',
+    ]);
+    const letters: string[] = [];
+    const tail = await api.log.tail({
+      topic: DEAD_LETTERS,
+      from: [0],
+      onRecords: (_, records) => {
+        letters.push(...records.map(({ value }) => value.toString('utf8')));
+        return Promise.resolve();
+      },
+    });
+    await eventually(
+      () => Promise.resolve(letters.length),
+      (count) => count > 0,
+    );
+    await tail.close();
+    expect(letters.map((letter) => (JSON.parse(letter) as { reason: string }).reason)).toEqual([
+      expect.stringContaining('would exceed 1000000 characters of JSON'),
+    ]);
   });
 });
 

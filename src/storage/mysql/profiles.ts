@@ -9,6 +9,8 @@ export type ProfileRow = typeof profiles.$inferSelect;
 export type IdentifierRow = typeof identifiers.$inferSelect;
 
 const ROWS_PER_STATEMENT = 1_000;
+/** Of properties: a server may refuse packets beyond 16 MB. */
+const CHARACTERS_PER_STATEMENT = 2_000_000;
 
 /** Which of these profile numbers exist, merged ones included. */
 export async function existingProfiles(
@@ -150,7 +152,8 @@ export async function readHeads(
 /** Inserts new profiles and replaces changed ones (which the caller has locked). */
 export async function writeProfiles(db: Queries, rows: ProfileRow[]): Promise<void> {
   const replaced = (column: { name: string }) => sql.raw(`VALUES(${column.name})`);
-  for (const page of pages([...rows].sort((a, b) => a.account - b.account || a.number - b.number))) {
+  const sorted = [...rows].sort((a, b) => a.account - b.account || a.number - b.number);
+  for (const page of pages(sorted, ({ properties }) => properties.length)) {
     await db
       .insert(profiles)
       .values(page)
@@ -225,10 +228,20 @@ export async function readMerged(
   return targets;
 }
 
-function* pages<T>(rows: T[]): Generator<T[]> {
-  for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
-    yield rows.slice(start, start + ROWS_PER_STATEMENT);
+function* pages<T>(rows: T[], sizeOf: (row: T) => number = () => 0): Generator<T[]> {
+  let page: T[] = [];
+  let size = 0;
+  for (const row of rows) {
+    const more = sizeOf(row);
+    if (page.length > 0 && (page.length === ROWS_PER_STATEMENT || size + more > CHARACTERS_PER_STATEMENT)) {
+      yield page;
+      page = [];
+      size = 0;
+    }
+    page.push(row);
+    size += more;
   }
+  if (page.length > 0) yield page;
 }
 
 /** The order of utf8mb4_bin, which is the order of the index. */
