@@ -7,6 +7,7 @@ import {
   evaluate,
   flatten,
   parseCondition,
+  profileFacts,
   timeEdges,
   type Condition,
   type EventFacts,
@@ -131,7 +132,9 @@ export function membershipsOf(
   at: number,
 ): Set<string> {
   return new Set(
-    CONDITIONS.filter(([, condition]) => evaluate(condition, { attributes, events }, at)).map(([key]) => key),
+    CONDITIONS.filter(([, condition]) => evaluate(condition, profileFacts({ attributes, events }), at)).map(
+      ([key]) => key,
+    ),
   );
 }
 

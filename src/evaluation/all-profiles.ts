@@ -3,8 +3,8 @@
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
-import type { Condition, Criterion } from '../segments/ast.ts';
-import { compileEvents, compileTrait } from './compile.ts';
+import type { Criterion, NormalCondition } from '../segments/ast.ts';
+import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 
 export interface Scope {
@@ -27,14 +27,14 @@ export interface ChunkQuery {
 const EVERYBODY = 0;
 
 /** The members of a normalised condition, chunk by chunk. */
-export function selectMembers(condition: Condition, scope: Scope): ChunkQuery {
+export function selectMembers(condition: NormalCondition, scope: Scope): ChunkQuery {
   const parameters = createParameters();
   const criteria = criteriaOf(condition);
   const numbers = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
   const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
   const everybody = setOf(EVERYBODY);
 
-  const algebra = (node: Condition): string => {
+  const algebra = (node: NormalCondition): string => {
     switch (node.kind) {
       case 'all':
         return balanced('bitmapAnd', node.children.map(algebra));
@@ -42,8 +42,7 @@ export function selectMembers(condition: Condition, scope: Scope): ChunkQuery {
         return balanced('bitmapOr', node.children.map(algebra));
       case 'not':
         return `bitmapAndnot(${everybody}, ${algebra(node.child)})`;
-      case 'event':
-      case 'property':
+      default:
         return setOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
     }
   };
@@ -85,6 +84,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       GROUP BY profile
       HAVING argMax(${compileTrait(criterion, parameters)}, revision)`;
   }
+  if (criterion.kind !== 'event') throw notComputed(criterion);
   const metric = scope.metrics.get(criterion.metric) ?? 0;
   const events = compileEvents(criterion, metric, scope, parameters);
   const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;

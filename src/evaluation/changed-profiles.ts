@@ -5,7 +5,7 @@
 import { criterionKey } from '../segments/normalise.ts';
 import type { Criterion, EventCriterion, PropertyCriterion } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { compileEvents, compileTrait, type Instant } from './compile.ts';
+import { compileEvents, compileTrait, notComputed, type Instant } from './compile.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
 
@@ -41,6 +41,8 @@ export async function evaluateSubjects(
   const truths = new Map<string, Truths>();
   const events = criteria.filter((criterion) => criterion.kind === 'event');
   const traits = criteria.filter((criterion) => criterion.kind === 'property');
+  const other = criteria.find(({ kind }) => kind !== 'event' && kind !== 'property');
+  if (other) throw notComputed(other);
   await Promise.all([
     ...pages(events).map(async (page) => {
       const answer = await evaluateEvents(clickhouse, scope, subjects, page);

@@ -1,7 +1,7 @@
 /** Creating, editing and deleting segments: write it down, then tell every evaluator partition. */
 import type { Clock } from '../runtime/clock.ts';
-import { parseCondition } from '../segments/parse.ts';
 import { toInput } from '../segments/print.ts';
+import { parseSupported } from '../segments/unsupported.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';
@@ -112,7 +112,7 @@ function nameErrors(name: string): DefinitionError[] {
 }
 
 function checkCondition(input: unknown): { definition: string; userErrors: DefinitionError[] } {
-  const parsed = parseCondition(input);
+  const parsed = parseSupported(input);
   if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)), userErrors: [] };
   const userErrors = parsed.errors.map(({ path, code, message }): DefinitionError => ({
     index: null,

@@ -1,6 +1,6 @@
 /** From truths to changes. Pure. */
 import { criterionKey } from '../segments/normalise.ts';
-import type { Condition } from '../segments/ast.ts';
+import type { NormalCondition } from '../segments/ast.ts';
 import type { ChangeCause, EventReference } from '../storage/profile-changes.ts';
 import type { SegmentInForce } from './registry.ts';
 
@@ -30,7 +30,7 @@ export interface Difference {
 }
 
 /** Boolean algebra over the truths of the criteria. */
-export function isTrue(condition: Condition, truthOf: (criterion: string) => boolean): boolean {
+export function isTrue(condition: NormalCondition, truthOf: (criterion: string) => boolean): boolean {
   switch (condition.kind) {
     case 'all':
       return condition.children.every((child) => isTrue(child, truthOf));
@@ -38,8 +38,7 @@ export function isTrue(condition: Condition, truthOf: (criterion: string) => boo
       return condition.children.some((child) => isTrue(child, truthOf));
     case 'not':
       return !isTrue(condition.child, truthOf);
-    case 'event':
-    case 'property':
+    default:
       return truthOf(criterionKey(condition));
   }
 }

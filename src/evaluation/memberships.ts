@@ -4,7 +4,7 @@
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
-import type { Condition } from '../segments/ast.ts';
+import type { NormalCondition } from '../segments/ast.ts';
 
 const CHUNK_SIZE = 2 ** CHUNK_BITS;
 const lowBits = (profile: number) => profile & (CHUNK_SIZE - 1);
@@ -118,7 +118,7 @@ export async function storedMemberships(
 export async function populate(
   clickhouse: ClickHouse,
   segment: number,
-  condition: Condition,
+  condition: NormalCondition,
   scope: Scope & { chunks: readonly number[] },
   token: string,
 ): Promise<void> {
@@ -161,7 +161,7 @@ export interface ChunkDiff {
 export async function diffWithStored(
   clickhouse: ClickHouse,
   segment: number,
-  condition: Condition,
+  condition: NormalCondition,
   scope: Scope & { chunks: readonly number[] },
 ): Promise<ChunkDiff[]> {
   const { sql, parameters } = selectMembers(condition, scope);

@@ -4,7 +4,7 @@ import { timeEdges } from '../segments/edges.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import { parseCondition } from '../segments/parse.ts';
 import { dependenciesOf } from '../segments/touch.ts';
-import type { Condition, Criterion } from '../segments/ast.ts';
+import type { Criterion, NormalCondition } from '../segments/ast.ts';
 import type { StoredDefinition } from '../storage/mysql/definitions.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 
@@ -12,7 +12,7 @@ export interface SegmentInForce {
   account: number;
   segment: number;
   version: number;
-  condition: Condition;
+  condition: NormalCondition;
   criteria: Criterion[];
 }
 

@@ -1,6 +1,7 @@
 /** The rows that ClickHouse gets, as lines of JSON. Their shape follows `clickhouse/0001_core.sql`. */
 import { createHash } from 'node:crypto';
 import type { Value } from '../segments/ast.ts';
+import { elementText } from '../segments/flatten.ts';
 import type { PropertyKind } from '../storage/mysql/names.ts';
 import type { EventRecord } from './records.ts';
 
@@ -88,6 +89,3 @@ export function kindOf(value: Value): PropertyKind {
   return typeof value === 'boolean' ? 'boolean' : 'list';
 }
 
-function elementText(value: Value): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}

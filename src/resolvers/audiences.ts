@@ -1,7 +1,7 @@
 /** Audiences that nobody saved, and conditions in general. */
 import { countAudience } from '../evaluation/audience.ts';
 import type { Condition } from '../segments/ast.ts';
-import { describe, parseCondition } from '../segments/index.ts';
+import { describe, parseSupported } from '../segments/index.ts';
 import { accountOf, type Context } from './context.ts';
 import { badInput } from './errors.ts';
 
@@ -11,7 +11,7 @@ export interface Audience {
 
 /** Throws BAD_USER_INPUT with everything that is wrong with the condition. */
 export function audienceOf(where: unknown): Audience {
-  const parsed = parseCondition(where);
+  const parsed = parseSupported(where);
   if (!parsed.ok) {
     const first = parsed.errors[0];
     throw badInput(`The condition is not valid. ${first?.message ?? ''}`, {

@@ -144,7 +144,7 @@ export interface PredictionLeaf {
 
 /**
  * How a prediction has changed: its value at the instant E, less its value at E - withinMs, both in millionths, is at
- * least `by` (at most `by`, where that is negative). False if it had no value at one of the two.
+ * least `by` (at most `by`, where that is negative). False if one of the two is missing or beyond ±1e12.
  */
 export interface TrendCriterion {
   kind: 'trend';
@@ -168,7 +168,8 @@ export interface SampleCriterion {
  * `distinct` counts different values, those of a list one by one; `days` counts days in the account's time zone.
  */
 export type Measure =
-  | { kind: 'count' | 'days' }
+  | { kind: 'count' }
+  | { kind: 'days' }
   | { kind: 'sum' | 'average' | 'min' | 'max' | 'distinct'; path: string };
 
 export interface PropertyFilter {
@@ -241,14 +242,7 @@ export type TimeWindow =
   | { kind: 'calendar'; period: CalendarPeriod };
 
 export type CalendarPeriod =
-  | 'TODAY'
-  | 'YESTERDAY'
-  | 'THIS_WEEK'
-  | 'THIS_MONTH'
-  | 'THIS_YEAR'
-  | 'LAST_WEEK'
-  | 'LAST_MONTH'
-  | 'LAST_YEAR';
+  'TODAY' | 'YESTERDAY' | 'THIS_WEEK' | 'THIS_MONTH' | 'THIS_YEAR' | 'LAST_WEEK' | 'LAST_MONTH' | 'LAST_YEAR';
 export type Channel = 'EMAIL' | 'SMS' | 'PUSH';
 export type ConsentStatus = 'SUBSCRIBED' | 'UNSUBSCRIBED' | 'NEVER_SUBSCRIBED';
 export type DistanceUnit = 'KILOMETERS' | 'MILES';

@@ -42,6 +42,11 @@ function valueOf(item: unknown): Value | undefined {
   return typeof item === 'string' || typeof item === 'boolean' ? item : undefined;
 }
 
+/** An element of a list as list filters compare it: a text as it is, anything else as JSON: 3, true, ["a"]. */
+export function elementText(element: Value): string {
+  return typeof element === 'string' ? element : JSON.stringify(element);
+}
+
 function outranks(keys: readonly string[], owner: readonly string[]): boolean {
   if (keys.length !== owner.length) return keys.length > owner.length;
   const differing = keys.findIndex((key, level) => key.length !== owner[level]?.length);

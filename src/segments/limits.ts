@@ -2,11 +2,13 @@
 export const LIMITS = {
   /** Nesting of all, any and not; the outermost node is level 1. */
   depth: 20,
-  /** Event and property conditions in one condition, wherever they stand. */
+  /** Conditions besides all, any and not in one condition, wherever they stand. */
   conditions: 500,
-  /** Property filters of one event condition. */
+  /** Property filters of one event condition or step. */
   whereFilters: 50,
-  /** Values of `in` and `notIn`. */
+  /** Steps of a sequence. */
+  sequenceSteps: 10,
+  /** Values of `in`, `notIn`, `containsAny`, `containsAll` and `containsNone`. */
   listValues: 5_000,
   /** UTF-16 units of one text value. */
   text: 4_096,
@@ -15,6 +17,13 @@ export const LIMITS = {
   /** UTF-16 units of a property path. */
   path: 1_024,
   metricName: 256,
+  segmentId: 256,
+  /** A sample's. */
+  salt: 256,
+  postalCode: 16,
+  /** Of `near`; half way around the Earth is 20,015 km. */
+  kilometers: 20_000,
+  miles: 12_400,
   /** Any number in a condition lies within ± this. */
   number: 1e18,
   shortestDurationMs: 1_000,

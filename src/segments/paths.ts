@@ -1,3 +1,5 @@
+import type { PredictionDimension } from './ast.ts';
+
 /** What a profile has besides its own properties, as conditions name it. */
 export const PROFILE_PATHS = [
   'externalId',
@@ -25,4 +27,26 @@ const known: ReadonlySet<string> = new Set(PROFILE_PATHS);
 
 export function isProfilePath(path: string): boolean {
   return known.has(path) || (path.startsWith(PROPERTIES_PREFIX) && path.length > PROPERTIES_PREFIX.length);
+}
+
+/** Where predictions arrive: properties.$predictions.churnRisk and so on, named like the fields of `Predictions`. */
+const PREDICTIONS: Readonly<Record<PredictionDimension, string>> = {
+  EXPECTED_NEXT_ORDER: 'expectedNextOrderAt',
+  PREDICTED_LIFETIME_VALUE: 'predictedLifetimeValue',
+  HISTORIC_LIFETIME_VALUE: 'historicLifetimeValue',
+  CHURN_RISK: 'churnRisk',
+  AVERAGE_DAYS_BETWEEN_ORDERS: 'averageDaysBetweenOrders',
+};
+const PREDICTIONS_PREFIX = `${PROPERTIES_PREFIX}$predictions.`;
+export const PREDICTION_DIMENSIONS = Object.keys(PREDICTIONS) as readonly PredictionDimension[];
+
+export function predictionPath(dimension: PredictionDimension): string {
+  return PREDICTIONS_PREFIX + PREDICTIONS[dimension];
+}
+
+/** The inverse of `predictionPath`; throws for any other path. */
+export function predictionOf(path: string): PredictionDimension {
+  const found = PREDICTION_DIMENSIONS.find((dimension) => predictionPath(dimension) === path);
+  if (found === undefined) throw new Error('not the path of a prediction');
+  return found;
 }

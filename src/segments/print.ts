@@ -1,21 +1,30 @@
 import type {
   Condition,
+  ConsentCriterion,
+  DateFilter,
   EventCriterion,
+  Leaf,
+  ListFilter,
   Measure,
+  NearCriterion,
   NumberFilter,
+  PredictionLeaf,
   PropertyFilter,
+  SequenceCriterion,
   TextFilter,
   TimeWindow,
   ValueFilter,
 } from './ast.ts';
 import { printDuration } from './duration.ts';
+import { predictionOf } from './paths.ts';
 
 /** Plain JSON in the shape of the API's ConditionInput. */
 export type ConditionInput = Record<string, unknown>;
 
 /**
- * The condition as it can be sent to the API again: parseCondition(toInput(c)) equals c. Defaults are left out,
- * durations and instants take their canonical form.
+ * The condition as it can be sent to the API again: for a condition as it was said, parseCondition(toInput(c)) equals c;
+ * for a normal form, it has the same normal form. Defaults are left out, durations and instants take their canonical
+ * form.
  */
 export function toInput(condition: Condition): ConditionInput {
   switch (condition.kind) {
@@ -24,10 +33,33 @@ export function toInput(condition: Condition): ConditionInput {
       return { [condition.kind]: condition.children.map(toInput) };
     case 'not':
       return { not: toInput(condition.child) };
+    default:
+      return leafInput(condition);
+  }
+}
+
+function leafInput(leaf: Leaf): ConditionInput {
+  switch (leaf.kind) {
     case 'event':
-      return { event: eventInput(condition) };
+      return { event: eventInput(leaf) };
+    case 'sequence':
+      return { sequence: sequenceInput(leaf) };
     case 'property':
-      return { property: propertyInput(condition) };
+      return { property: propertyInput(leaf) };
+    case 'consent':
+      return { consent: consentInput(leaf) };
+    case 'segment':
+      return { segment: { id: leaf.id, ...(!leaf.member && { member: false }) } };
+    case 'near':
+      return { near: nearInput(leaf) };
+    case 'region':
+      return { region: { region: leaf.region, ...(!leaf.inside && { inside: false }) } };
+    case 'prediction':
+      return { prediction: predictionInput(leaf) };
+    case 'trend':
+      return { prediction: { dimension: predictionOf(leaf.path), change: changeInput(leaf) } };
+    case 'sample':
+      return { sample: { percent: leaf.percent, ...(leaf.salt !== '' && { salt: leaf.salt }) } };
   }
 }
 
@@ -43,11 +75,55 @@ function eventInput({ metric, where, measure, is, within }: EventCriterion): Con
 }
 
 function measureInput(measure: Measure): ConditionInput {
-  return measure.kind === 'count' ? { count: true } : { sum: measure.path };
+  return { [measure.kind]: 'path' in measure ? measure.path : true };
+}
+
+function sequenceInput({ steps, completeWithinMs, within }: SequenceCriterion): ConditionInput {
+  return {
+    steps: steps.map(({ metric, where, negate }) => ({
+      metric,
+      ...(where.length > 0 && { where: where.map(propertyInput) }),
+      ...(negate && { negate }),
+    })),
+    ...(completeWithinMs !== null && { completeWithin: printDuration(completeWithinMs) }),
+    ...(within && { within: windowInput(within) }),
+  };
 }
 
 function propertyInput({ path, filter }: PropertyFilter): ConditionInput {
   return { path, filter: valueInput(filter) };
+}
+
+function consentInput({ channel, status, canReceive, since, source }: ConsentCriterion): ConditionInput {
+  return {
+    channel,
+    ...(status && { status: [...status] }),
+    ...(canReceive !== null && { canReceive }),
+    ...(since && { since: windowInput(since) }),
+    ...(source && { source: textInput(source) }),
+  };
+}
+
+function nearInput({ latitude, longitude, postal, within, unit, beyond }: NearCriterion): ConditionInput {
+  return {
+    ...(postal ?? { latitude, longitude }),
+    within,
+    ...(unit !== 'KILOMETERS' && { unit }),
+    ...(beyond && { beyond }),
+  };
+}
+
+function predictionInput({ dimension, number, date, change }: PredictionLeaf): ConditionInput {
+  return {
+    dimension,
+    ...(number && { number: numberInput(number) }),
+    ...(date && { date: dateInput(date) }),
+    ...(change && { change: changeInput(change) }),
+  };
+}
+
+function changeInput({ by, withinMs }: { by: number; withinMs: number }): ConditionInput {
+  return { by, within: printDuration(withinMs) };
 }
 
 function valueInput(filter: ValueFilter): ConditionInput {
@@ -58,6 +134,10 @@ function valueInput(filter: ValueFilter): ConditionInput {
       return { number: numberInput(filter.number) };
     case 'boolean':
       return { boolean: filter.equals };
+    case 'date':
+      return { date: dateInput(filter.date) };
+    case 'list':
+      return { list: listInput(filter.list) };
     case 'exists':
       return { exists: filter.exists };
   }
@@ -71,6 +151,25 @@ function numberInput(filter: NumberFilter): ConditionInput {
   return filter.op === 'between'
     ? { between: { from: filter.from, to: filter.to } }
     : { [filter.op]: filter.value };
+}
+
+function listInput(filter: ListFilter): ConditionInput {
+  if (filter.op === 'length') return { length: numberInput(filter.length) };
+  return { [filter.op]: 'values' in filter ? [...filter.values] : filter.value };
+}
+
+function dateInput(filter: DateFilter): ConditionInput {
+  switch (filter.op) {
+    case 'within':
+      return { within: windowInput(filter.window) };
+    case 'next':
+      return { next: printDuration(filter.ms) };
+    case 'anniversary':
+      if (filter.to > 0) return { anniversary: { next: filter.to } };
+      return { anniversary: filter.from < 0 ? { last: -filter.from } : { today: true } };
+    case 'month':
+      return { month: filter.month };
+  }
 }
 
 function windowInput(window: TimeWindow): ConditionInput {
@@ -87,5 +186,7 @@ function windowInput(window: TimeWindow): ConditionInput {
           ...(window.to !== null && { to: new Date(window.to).toISOString() }),
         },
       };
+    case 'calendar':
+      return { calendar: window.period };
   }
 }

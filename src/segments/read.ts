@@ -11,10 +11,18 @@ export interface ConditionError {
   message: string;
 }
 
+/** The centre of a postal code's area, the country by its two letters (ISO 3166-1); null for one that is not known. */
+export type CentroidOf = (
+  country: string,
+  postalCode: string,
+) => { latitude: number; longitude: number } | null;
+
 /** The state of one reading: what was found wrong so far, and how many leaves were met. */
 export interface Reading {
   errors: ConditionError[];
   conditions: number;
+  /** Null: there is no table of postal codes. */
+  centroidOf: CentroidOf | null;
 }
 
 export type Path = readonly string[];
@@ -53,20 +61,16 @@ export function fields(
   return given;
 }
 
-/** Why a field of the contract is not taken, and what to use instead. */
-export type Later = Readonly<Record<string, string>>;
-
-/** Exactly one of the fields, read by its reader. Fields in `later` are refused as unsupported, with their remedy. */
+/** Exactly one of the fields, read by its reader. */
 export function oneOf<T>(
   reading: Reading,
   input: unknown,
   path: Path,
   readers: Readonly<Record<string, Reader<T>>>,
-  later: Later = {},
 ): T | undefined {
   const names = Object.keys(readers);
   const errorsBefore = reading.errors.length;
-  const given = fields(reading, input, path, [...names, ...Object.keys(later)]);
+  const given = fields(reading, input, path, names);
   if (!given) return undefined;
   const [first, ...others] = given;
   if (first === undefined) {
@@ -78,10 +82,6 @@ export function oneOf<T>(
     return wrong(reading, path, 'INVALID', `takes exactly one field, not ${all} together; keep one of them`);
   }
   const [name, value] = first;
-  const remedy = Object.hasOwn(later, name) ? later[name] : undefined;
-  if (remedy !== undefined) {
-    return wrong(reading, [...path, name], 'UNSUPPORTED', `is not supported yet; ${remedy}`);
-  }
   return readers[name]?.(reading, value, [...path, name]);
 }
 
@@ -132,6 +132,83 @@ export function number(reading: Reading, input: unknown, path: Path): number | u
 
 export function boolean(reading: Reading, input: unknown, path: Path): boolean | undefined {
   return typeof input === 'boolean' ? input : wrong(reading, path, 'INVALID', 'must be true or false');
+}
+
+/** One of a few names. */
+export function choice<T extends string>(values: readonly T[]): Reader<T> {
+  return (reading, input, path) => {
+    const found = values.find((value) => value === input);
+    return found ?? wrong(reading, path, 'INVALID', `must be ${anyOf(values)}`);
+  };
+}
+
+/** A number from `least` to `most`, both included. */
+export function numberFrom(least: number, most: number): Reader<number> {
+  return (reading, input, path) => {
+    const value = number(reading, input, path);
+    if (value === undefined || (value >= least && value <= most)) return value;
+    return wrong(reading, path, 'INVALID', `is ${value}; it must lie between ${least} and ${most}`);
+  };
+}
+
+export function wholeNumberFrom(least: number, most: number): Reader<number> {
+  return (reading, input, path) => {
+    const value = numberFrom(least, most)(reading, input, path);
+    if (value === undefined || Number.isInteger(value)) return value;
+    return wrong(reading, path, 'INVALID', `is ${value}; give a whole number`);
+  };
+}
+
+/** A field that says which of several things is meant: leaving it out, not false, says that it is another. */
+export const onlyTrue: Reader<true> = (reading, input, path) => {
+  const given = boolean(reading, input, path);
+  if (given === undefined || given) return given;
+  return wrong(reading, path, 'INVALID', 'must be true; leave it out to choose another one');
+};
+
+/** A list of texts, at least one. */
+export function texts(most: number): Reader<string[]> {
+  return (reading, input, path) => {
+    const list = items(reading, input, path, LIMITS.listValues, 'values');
+    const values = list?.map((value, index) => text(reading, value, [...path, `${index}`], most));
+    return values && complete(values) ? values : undefined;
+  };
+}
+
+/** A field that must be there. */
+export function required<T>(
+  reading: Reading,
+  given: ReadonlyMap<string, unknown>,
+  name: string,
+  path: Path,
+  reader: Reader<T>,
+): T | undefined {
+  if (!given.has(name)) return wrong(reading, [...path, name], 'REQUIRED', 'is missing; it must be given');
+  return reader(reading, given.get(name), [...path, name]);
+}
+
+/** A field that may be left out. Undefined: it was given and was wrong. */
+export function optional<T, Otherwise>(
+  reading: Reading,
+  given: ReadonlyMap<string, unknown>,
+  name: string,
+  path: Path,
+  reader: Reader<T>,
+  otherwise: Otherwise,
+): T | Otherwise | undefined {
+  return given.has(name) ? reader(reading, given.get(name), [...path, name]) : otherwise;
+}
+
+export function complete<T>(list: readonly (T | undefined)[]): list is readonly T[] & T[] {
+  return !list.includes(undefined);
+}
+
+/** What a reader reads, made into something else. */
+export function mapped<A, B>(reader: Reader<A>, make: (value: A) => B): Reader<B> {
+  return (reading, input, path) => {
+    const value = reader(reading, input, path);
+    return value === undefined ? undefined : make(value);
+  };
 }
 
 /** A value of the caller's in a message: quoted, and cut where it is long. */

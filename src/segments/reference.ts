@@ -4,153 +4,140 @@
  */
 import type {
   Condition,
-  EventCriterion,
-  EventFacts,
-  NumberFilter,
+  ConsentCriterion,
+  Context,
+  Leaf,
+  NearCriterion,
+  PredictionFacts,
+  PredictionLeaf,
   ProfileFacts,
-  TextFilter,
-  TimeWindow,
-  Value,
-  ValueFilter,
+  TrendCriterion,
 } from './ast.ts';
+import { isWithin } from './dates.ts';
+import { textHolds, valueHolds, type When } from './filters.ts';
+import { haversine, haversineLimit, isPlace } from './geo.ts';
+import { measureHolds, measureOf } from './measures.ts';
 import { LARGEST_SUMMAND, microUnits } from './numbers.ts';
-import { EVENT_VALUE } from './paths.ts';
-import { compileRegex } from './regex.ts';
-
-/** A count of events, or a sum in millionths. */
-export type Measured = { kind: 'count'; count: number } | { kind: 'sum'; micros: bigint };
+import { predictionPath } from './paths.ts';
+import { COUNTRIES_OF } from './places.ts';
+import { isInSample } from './sample.ts';
+import { sequenceHolds } from './sequences.ts';
 
 /** Whether the condition is true for the profile at the instant (epoch milliseconds). */
-export function evaluate(condition: Condition, facts: ProfileFacts, at: number): boolean {
+export function evaluate(
+  condition: Condition,
+  facts: ProfileFacts,
+  at: number,
+  { timeZone }: Context = { timeZone: 'UTC' },
+): boolean {
+  return holds(condition, facts, { at, timeZone });
+}
+
+function holds(condition: Condition, facts: ProfileFacts, when: When): boolean {
   switch (condition.kind) {
     case 'all':
-      return condition.children.every((child) => evaluate(child, facts, at));
+      return condition.children.every((child) => holds(child, facts, when));
     case 'any':
-      return condition.children.some((child) => evaluate(child, facts, at));
+      return condition.children.some((child) => holds(child, facts, when));
     case 'not':
-      return !evaluate(condition.child, facts, at);
-    case 'event': {
-      const measured = measureOf(condition, facts, at);
-      return measured.kind === 'count'
-        ? numberHolds(condition.is, measured.count)
-        : sumHolds(condition.is, measured.micros);
-    }
-    case 'property':
-      return valueHolds(condition.filter, facts.attributes.get(condition.path));
+      return !holds(condition.child, facts, when);
+    default:
+      return leafHolds(condition, facts, when);
   }
 }
 
-/** What the criterion compares with its filter, over the events that count at the instant. */
-export function measureOf(criterion: EventCriterion, facts: ProfileFacts, at: number): Measured {
-  const events = facts.events.filter((event) => counts(event, criterion, at));
-  const { measure } = criterion;
-  if (measure.kind === 'count') return { kind: 'count', count: events.length };
-  const summands = events
-    .map((event) => eventValue(event, measure.path))
-    .filter((value) => typeof value === 'number')
-    .filter((value) => Math.abs(value) <= LARGEST_SUMMAND);
-  return { kind: 'sum', micros: summands.reduce((sum, value) => sum + microUnits(value), 0n) };
+function leafHolds(leaf: Leaf, facts: ProfileFacts, when: When): boolean {
+  switch (leaf.kind) {
+    case 'event':
+      return measureHolds(leaf.is, measureOf(leaf, facts.events, when));
+    case 'sequence':
+      return sequenceHolds(leaf, facts.events, when);
+    case 'property':
+      return valueHolds(leaf.filter, facts.attributes.get(leaf.path), when);
+    case 'consent':
+      return consentHolds(leaf, facts, when);
+    case 'segment':
+      return facts.memberships.has(leaf.id) === leaf.member;
+    case 'near':
+      return nearHolds(leaf, facts);
+    case 'region': {
+      const country = facts.attributes.get('location.country');
+      return typeof country === 'string' && COUNTRIES_OF[leaf.region].includes(country) === leaf.inside;
+    }
+    case 'prediction':
+      return predictionHolds(leaf, facts, when);
+    case 'trend':
+      return trendHolds(leaf, facts, when);
+    case 'sample':
+      return isInSample(facts.number, leaf.salt, leaf.percent);
+  }
 }
 
-function counts(event: EventFacts, criterion: EventCriterion, at: number): boolean {
+function consentHolds(leaf: ConsentCriterion, facts: ProfileFacts, { at, timeZone }: When): boolean {
+  const consent = facts.consents.get(leaf.channel);
+  const status = consent?.status ?? 'NEVER_SUBSCRIBED';
+  const time = consent?.time ?? Infinity;
+  const source = consent?.source ?? undefined;
   return (
-    event.metric === criterion.metric &&
-    event.time <= at &&
-    isWithin(criterion.within, event.time, at) &&
-    criterion.where.every(({ path, filter }) => valueHolds(filter, eventValue(event, path)))
+    (leaf.status === null || leaf.status.includes(status)) &&
+    (leaf.canReceive === null || canReceive(leaf.channel, facts) === leaf.canReceive) &&
+    (leaf.since === null || (time <= at && isWithin(leaf.since, time, at, timeZone))) &&
+    (leaf.source === null || (source !== undefined && textHolds(leaf.source, source)))
   );
 }
 
-function isWithin(window: TimeWindow | null, time: number, at: number): boolean {
-  switch (window?.kind) {
-    case 'last':
-      return time > at - window.ms;
-    case 'moreThanAgo':
-      return time <= at - window.ms;
-    case 'ago':
-      return time > at - window.fromMs && time <= at - window.toMs;
-    case 'dates':
-      return (window.from === null || time >= window.from) && (window.to === null || time < window.to);
-    case undefined:
-      return true;
+/** E-mail may be sent until someone unsubscribes; everything else only to subscribers. Both need an address. */
+function canReceive(channel: ConsentCriterion['channel'], facts: ProfileFacts): boolean {
+  const status = facts.consents.get(channel)?.status;
+  switch (channel) {
+    case 'EMAIL':
+      return facts.attributes.has('email') && status !== 'UNSUBSCRIBED';
+    case 'SMS':
+      return facts.attributes.has('phone') && status === 'SUBSCRIBED';
+    case 'PUSH':
+      return status === 'SUBSCRIBED';
   }
 }
 
-function eventValue(event: EventFacts, path: string): Value | undefined {
-  return path === EVENT_VALUE ? (event.value ?? undefined) : event.properties.get(path);
+function nearHolds(leaf: NearCriterion, facts: ProfileFacts): boolean {
+  const latitude = facts.attributes.get('location.latitude');
+  const longitude = facts.attributes.get('location.longitude');
+  if (typeof latitude !== 'number' || typeof longitude !== 'number') return false;
+  if (!isPlace(latitude, longitude)) return false;
+  return haversine(leaf, { latitude, longitude }) > haversineLimit(leaf) === leaf.beyond;
 }
 
-function valueHolds(filter: ValueFilter, value: Value | undefined): boolean {
-  switch (filter.kind) {
-    case 'exists':
-      return (value !== undefined) === filter.exists;
-    case 'text':
-      return typeof value === 'string' && textHolds(filter.text, value);
-    case 'number':
-      return typeof value === 'number' && numberHolds(filter.number, value);
-    case 'boolean':
-      return typeof value === 'boolean' && value === filter.equals;
-  }
+function predictionHolds(
+  { dimension, number, date, change }: PredictionLeaf,
+  facts: ProfileFacts,
+  when: When,
+) {
+  const path = predictionPath(dimension);
+  const value = facts.attributes.get(path);
+  return (
+    (number === null || valueHolds({ kind: 'number', number }, value, when)) &&
+    (date === null || valueHolds({ kind: 'date', date }, value, when)) &&
+    (change === null || trendHolds({ kind: 'trend', path, ...change }, facts, when))
+  );
 }
 
-function textHolds(filter: TextFilter, text: string): boolean {
-  switch (filter.op) {
-    case 'equals':
-      return text === filter.value;
-    case 'notEquals':
-      return text !== filter.value;
-    case 'in':
-      return filter.values.includes(text);
-    case 'notIn':
-      return !filter.values.includes(text);
-    case 'contains':
-      return text.includes(filter.value);
-    case 'notContains':
-      return !text.includes(filter.value);
-    case 'startsWith':
-      return text.startsWith(filter.value);
-    case 'notStartsWith':
-      return !text.startsWith(filter.value);
-    case 'endsWith':
-      return text.endsWith(filter.value);
-    case 'notEndsWith':
-      return !text.endsWith(filter.value);
-    case 'matches':
-      return compileRegex(filter.value)(text);
-    case 'notMatches':
-      return !compileRegex(filter.value)(text);
-  }
+function trendHolds({ path, by, withinMs }: TrendCriterion, facts: ProfileFacts, { at }: When): boolean {
+  const points = facts.predictions.get(path) ?? [];
+  const now = valueAt(points, at);
+  const then = valueAt(points, at - withinMs);
+  if (now === null || then === null || Math.max(Math.abs(now), Math.abs(then)) > LARGEST_SUMMAND)
+    return false;
+  const change = microUnits(now) - microUnits(then);
+  return by > 0 ? change >= microUnits(by) : change <= microUnits(by);
 }
 
-function numberHolds(filter: NumberFilter, number: number): boolean {
-  return filter.op === 'between'
-    ? filter.from <= number && number <= filter.to
-    : compares(filter.op, number, filter.value);
-}
-
-function sumHolds(filter: NumberFilter, micros: bigint): boolean {
-  return filter.op === 'between'
-    ? microUnits(filter.from) <= micros && micros <= microUnits(filter.to)
-    : compares(filter.op, micros, microUnits(filter.value));
-}
-
-function compares<T extends number | bigint>(
-  op: Exclude<NumberFilter['op'], 'between'>,
-  left: T,
-  right: T,
-): boolean {
-  switch (op) {
-    case 'equals':
-      return left === right;
-    case 'notEquals':
-      return left !== right;
-    case 'moreThan':
-      return left > right;
-    case 'atLeast':
-      return left >= right;
-    case 'lessThan':
-      return left < right;
-    case 'atMost':
-      return left <= right;
-  }
+/** The newest value up to an instant; null when there is none. */
+export function valueAt(points: readonly PredictionFacts[], at: number): number | null {
+  const past = points.filter(({ time }) => time <= at);
+  return (
+    past.reduce<PredictionFacts | null>(
+      (newest, point) => (newest && newest.time > point.time ? newest : point),
+      null,
+    )?.value ?? null
+  );
 }

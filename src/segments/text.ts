@@ -1,18 +1,42 @@
+/**
+ * Conditions as sentences. What is said here in full can be typed: `query-*.ts` read it, and docs/segment-queries.md
+ * has its grammar. Times, counts and the like have one way of being said here, and more there.
+ */
 import type {
   Condition,
+  ConsentCriterion,
   EventCriterion,
+  Leaf,
+  NearCriterion,
   NumberFilter,
+  PredictionLeaf,
   PropertyFilter,
-  TextFilter,
-  TimeWindow,
-  ValueFilter,
+  RegionLeaf,
+  SampleCriterion,
+  SequenceCriterion,
 } from './ast.ts';
 import { durationWords } from './duration.ts';
+import { predictionOf } from './paths.ts';
+import {
+  amountText,
+  dateText,
+  measureFilterText,
+  metricText,
+  numberText,
+  pathText,
+  textText,
+  valueText,
+  windowText,
+  type Style,
+} from './text-values.ts';
+import { CHANNEL_WORDS, DIMENSION_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
 
 /** Of a longer list, this many values are shown, and the number of the others. */
 const VALUES_SHOWN = 20;
 /** Of a longer text, this many characters are shown. */
 const TEXT_SHOWN = 200;
+const SHORT: Style = { values: VALUES_SHOWN, text: TEXT_SHOWN };
+const FULL: Style = { values: Infinity, text: Infinity };
 
 /**
  * The condition, or any node of it, as a person would say it: `has done Placed Order at least 3 times in the last
@@ -20,24 +44,31 @@ const TEXT_SHOWN = 200;
  * inside of combinations, stand in parentheses. Long lists and texts are shortened.
  */
 export function describe(condition: Condition): string {
+  return conditionText(condition, SHORT);
+}
+
+/** The same sentence with nothing left out: `parseQuery` reads it as a condition of the same meaning. */
+export function toQuery(condition: Condition): string {
+  return conditionText(condition, FULL);
+}
+
+function conditionText(condition: Condition, style: Style): string {
   switch (condition.kind) {
     case 'all':
-      return combinationText(condition.children, ' and ');
+      return combinationText(condition.children, ' and ', style);
     case 'any':
-      return combinationText(condition.children, ' or ');
+      return combinationText(condition.children, ' or ', style);
     case 'not':
-      return `not (${describe(condition.child)})`;
-    case 'event':
-      return describeEvent(condition);
-    case 'property':
-      return describeProperty(condition);
+      return `not (${conditionText(condition.child, style)})`;
+    default:
+      return leafText(condition, style);
   }
 }
 
-function combinationText(children: readonly Condition[], joint: string): string {
-  if (children.length === 1) return children.map(describe).join('');
+function combinationText(children: readonly Condition[], joint: string, style: Style): string {
+  if (children.length === 1) return children.map((child) => conditionText(child, style)).join('');
   return children
-    .map((child) => (isCombination(child) ? `(${describe(child)})` : describe(child)))
+    .map((child) => (isCombination(child) ? `(${conditionText(child, style)})` : conditionText(child, style)))
     .join(joint);
 }
 
@@ -48,19 +79,52 @@ function isCombination(condition: Condition): boolean {
   return condition.children.length > 1 || (only !== undefined && isCombination(only));
 }
 
-function describeEvent({ metric, where, measure, is, within }: EventCriterion): string {
-  const name = metricText(metric);
-  const what =
-    measure.kind === 'count'
-      ? countText(name, is)
-      : `the sum of ${pathText(measure.path)} over ${name} ${numberText(is)}`;
-  return [what, ...(within ? [windowText(within)] : []), ...whereText(where)].join(' ');
+function leafText(leaf: Leaf, style: Style): string {
+  switch (leaf.kind) {
+    case 'event':
+      return eventText(leaf, style);
+    case 'sequence':
+      return sequenceText(leaf, style);
+    case 'property':
+      return propertyText(leaf, style);
+    case 'consent':
+      return consentText(leaf, style);
+    case 'segment':
+      return `is ${leaf.member ? 'in' : 'not in'} segment ${JSON.stringify(leaf.id)}`;
+    case 'near':
+      return nearText(leaf);
+    case 'region':
+      return regionText(leaf);
+    case 'prediction':
+      return predictionText(leaf);
+    case 'trend':
+      return `${DIMENSION_WORDS[predictionOf(leaf.path)]} ${changeText(leaf)}`;
+    case 'sample':
+      return sampleText(leaf);
+  }
 }
 
-function whereText(where: readonly PropertyFilter[]): string[] {
-  const filters = where.map(describeProperty);
-  if (filters.length === 0) return [];
-  return [`where ${filters.length === 1 ? filters.join('') : `(${filters.join(' and ')})`}`];
+function eventText({ metric, where, measure, is, within }: EventCriterion, style: Style): string {
+  const name = metricText(metric);
+  const tail = [...(within ? [windowText(within)] : []), ...whereText(where, style)];
+  switch (measure.kind) {
+    case 'count':
+      return [countText(name, is), ...tail].join(' ');
+    case 'days':
+      return [`has done ${name} on ${amountText(is, 'day')}`, ...tail].join(' ');
+    default:
+      return [`${measureFilterText(measure)} over ${name} ${numberText(is)}`, ...tail].join(' ');
+  }
+}
+
+function whereText(where: readonly PropertyFilter[], style: Style): string[] {
+  const filters = where.map((filter) => propertyText(filter, style));
+  return filters.length === 0 ? [] : [`where ${grouped(filters)}`];
+}
+
+/** Several parts stand in parentheses. */
+function grouped(parts: readonly string[]): string {
+  return parts.length === 1 ? parts.join('') : `(${parts.join(' and ')})`;
 }
 
 function countText(metric: string, is: NumberFilter): string {
@@ -83,102 +147,58 @@ function countText(metric: string, is: NumberFilter): string {
   }
 }
 
-function windowText(window: TimeWindow): string {
-  switch (window.kind) {
-    case 'last':
-      return `in the last ${durationWords(window.ms)}`;
-    case 'moreThanAgo':
-      return `at least ${durationWords(window.ms)} ago`;
-    case 'ago':
-      return window.toMs === 0
-        ? `in the last ${durationWords(window.fromMs)}`
-        : `between ${durationWords(window.fromMs)} and ${durationWords(window.toMs)} ago`;
-    case 'dates':
-      return datesText(window.from, window.to);
-  }
+function sequenceText({ steps, completeWithinMs, within }: SequenceCriterion, style: Style): string {
+  const list = steps.map(({ metric, where, negate }) =>
+    [`${negate ? 'not ' : ''}${metricText(metric)}`, ...whereText(where, style)].join(' '),
+  );
+  return [
+    `has done in order (${list.join(', then ')})`,
+    ...(completeWithinMs === null ? [] : [`within ${durationWords(completeWithinMs)}`]),
+    ...(within ? [windowText(within)] : []),
+  ].join(' ');
 }
 
-function datesText(from: number | null, to: number | null): string {
-  const parts = [
-    ...(from === null ? [] : [`from ${instantText(from)}`]),
-    ...(to === null ? [] : [`before ${instantText(to)}`]),
-  ];
-  return from === null || to !== null ? parts.join(' and ') : `${parts.join('')} on`;
+function propertyText({ path, filter }: PropertyFilter, style: Style): string {
+  return `${pathText(path)} ${valueText(filter, style)}`;
 }
 
-/** 2026-01-31, 2026-01-31T12:30:00Z: as short as it stays exact. */
-function instantText(at: number): string {
-  return new Date(at).toISOString().replace('.000Z', 'Z').replace('T00:00:00Z', '');
+function consentText(leaf: ConsentCriterion, style: Style): string {
+  const { status, canReceive, since, source } = leaf;
+  const statuses = status?.map((one) => STATUS_WORDS[one]) ?? [];
+  return `${CHANNEL_WORDS[leaf.channel]} consent ${grouped([
+    ...(statuses.length > 0
+      ? [statuses.length === 1 ? `is ${statuses.join('')}` : `is one of (${statuses.join(', ')})`]
+      : []),
+    ...(canReceive === null ? [] : [canReceive ? 'allows messages' : 'does not allow messages']),
+    ...(since ? [`has changed ${windowText(since)}`] : []),
+    ...(source ? [`source ${textText(source, style)}`] : []),
+  ])}`;
 }
 
-function describeProperty({ path, filter }: PropertyFilter): string {
-  return `${pathText(path)} ${valueText(filter)}`;
+function nearText({ latitude, longitude, postal, within, unit, beyond }: NearCriterion): string {
+  const place = postal
+    ? `postal code ${JSON.stringify(postal.postalCode)} in ${JSON.stringify(postal.country)}`
+    : `(${latitude}, ${longitude})`;
+  const distance = `${within} ${unit === 'MILES' ? 'miles' : 'kilometers'}`;
+  return beyond ? `is more than ${distance} from ${place}` : `is within ${distance} of ${place}`;
 }
 
-function valueText(filter: ValueFilter): string {
-  switch (filter.kind) {
-    case 'text':
-      return textText(filter.text);
-    case 'number':
-      return numberText(filter.number);
-    case 'boolean':
-      return filter.equals ? 'is true' : 'is false';
-    case 'exists':
-      return filter.exists ? 'is set' : 'is not set';
-  }
+function regionText({ region, inside }: RegionLeaf): string {
+  return `is ${inside ? 'in' : 'outside'} ${REGION_WORDS[region]}`;
 }
 
-const TEXT_WORDS = {
-  equals: 'is',
-  notEquals: 'is not',
-  in: 'is one of',
-  notIn: 'is none of',
-  contains: 'contains',
-  notContains: 'does not contain',
-  startsWith: 'starts with',
-  notStartsWith: 'does not start with',
-  endsWith: 'ends with',
-  notEndsWith: 'does not end with',
-  matches: 'matches',
-  notMatches: 'does not match',
-} as const;
-
-function textText(filter: TextFilter): string {
-  const words = TEXT_WORDS[filter.op];
-  if (!('values' in filter)) return `${words} ${quoted(filter.value)}`;
-  const shown = filter.values.slice(0, VALUES_SHOWN).map(quoted);
-  const rest = filter.values.length - shown.length;
-  return `${words} (${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''})`;
+function predictionText({ dimension, number, date, change }: PredictionLeaf): string {
+  return `${DIMENSION_WORDS[dimension]} ${grouped([
+    ...(number ? [numberText(number)] : []),
+    ...(date ? [dateText(date)] : []),
+    ...(change ? [changeText(change)] : []),
+  ])}`;
 }
 
-const NUMBER_WORDS = {
-  equals: 'is',
-  notEquals: 'is not',
-  moreThan: 'is more than',
-  atLeast: 'is at least',
-  lessThan: 'is less than',
-  atMost: 'is at most',
-} as const;
-
-function numberText(filter: NumberFilter): string {
-  return filter.op === 'between'
-    ? `is between ${filter.from} and ${filter.to}`
-    : `${NUMBER_WORDS[filter.op]} ${filter.value}`;
+function changeText({ by, withinMs }: { by: number; withinMs: number }): string {
+  return `has ${by > 0 ? 'risen' : 'fallen'} by at least ${Math.abs(by)} within ${durationWords(withinMs)}`;
 }
 
-function quoted(value: string): string {
-  const characters = [...value];
-  const shown = characters.slice(0, TEXT_SHOWN).join('');
-  return JSON.stringify(characters.length > TEXT_SHOWN ? `${shown}…` : value);
-}
-
-const CAPITALISED_WORDS = /^\p{Lu}[\p{L}\p{N}_-]*(?: [\p{Lu}\p{N}][\p{L}\p{N}_-]*)*$/u;
-const PLAIN_PATH = /^[\p{L}_$][\p{L}\p{N}_$-]*(?:\.[\p{L}\p{N}_$-]+)*$/u;
-
-function metricText(name: string): string {
-  return CAPITALISED_WORDS.test(name) ? name : quoted(name);
-}
-
-function pathText(path: string): string {
-  return PLAIN_PATH.test(path) ? path : quoted(path);
+function sampleText({ percent, salt }: SampleCriterion): string {
+  return `is in the sample of ${percent}%${salt === '' ? '' : ` salted ${JSON.stringify(salt)}`}`;
 }

@@ -26,7 +26,8 @@ export function cover(coverage: Coverage, condition: Condition): void {
     if (filter.kind === 'text') touch(`text.${filter.text.op}`);
     else if (filter.kind === 'number') number('number', filter.number);
     else if (filter.kind === 'boolean') touch(`boolean.${filter.equals}`);
-    else touch(`exists.${filter.exists}`);
+    else if (filter.kind === 'exists') touch(`exists.${filter.exists}`);
+    else touch(filter.kind);
   };
   switch (condition.kind) {
     case 'all':

@@ -7,6 +7,7 @@
  * windows of the conditions have at the instants: a millisecond before, exactly on, a millisecond after.
  */
 import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
+import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import { seededRandom, type Random } from './random.ts';
 import {
@@ -112,7 +113,10 @@ export function factsOf(randomCase: RandomCase): Map<string, ProfileFacts> {
   for (const event of randomCase.events) if (!first.has(event.uniqueId)) first.set(event.uniqueId, event);
   const facts = new Map<string, ProfileFacts & { events: EventFacts[] }>();
   for (const { identifiers, ...own } of randomCase.profiles) {
-    facts.set(identifiers.externalId, { attributes: flatten({ ...identifiers, ...own }), events: [] });
+    facts.set(identifiers.externalId, {
+      ...profileFacts({ attributes: flatten({ ...identifiers, ...own }) }),
+      events: [],
+    });
   }
   for (const event of first.values()) {
     facts.get(event.profile.externalId)?.events.push({

@@ -3,6 +3,7 @@
  * obvious, in memory, and written without the code that it is compared with.
  */
 import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
+import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
 
@@ -126,7 +127,7 @@ export function createModel(): Model {
 }
 
 export function factsAbout({ fields, location, properties, events }: ModelProfile): ProfileFacts {
-  return { attributes: new Map([...fields, ...flatten({ location, properties })]), events };
+  return profileFacts({ attributes: new Map([...fields, ...flatten({ location, properties })]), events });
 }
 
 /** Null takes a value away. */

@@ -7,6 +7,7 @@ import { isTrue } from '../../src/evaluation/diff.ts';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
 import { eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
 import type { Condition, ProfileFacts, Value } from '../../src/segments/ast.ts';
+import { profileFacts } from '../../src/segments/facts.ts';
 import {
   criteriaOf,
   evaluate,
@@ -63,7 +64,7 @@ export async function compareScopes(
   });
   const tally: ScopesResult = { cases: 0, trueCases: 0 };
   const check = (way: string, condition: Condition, profile: number, at: number, said: boolean) => {
-    const known = facts.get(profile) ?? { attributes: new Map(), events: [] };
+    const known = facts.get(profile) ?? profileFacts({});
     const alive = way !== 'all profiles' || !gone.has(profile);
     const expected = alive && evaluate(condition, known, at);
     tally.cases += 1;

@@ -1,4 +1,5 @@
 import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
+import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { evaluate } from '../../src/segments/reference.ts';
@@ -31,7 +32,7 @@ export interface SimpleEvent {
 }
 
 export function profile(attributes: unknown, events: readonly SimpleEvent[] = []): ProfileFacts {
-  return {
+  return profileFacts({
     attributes: flatten(attributes),
     events: events.map(({ metric = 'Placed Order', time = NOW, value = null, properties = {} }) => ({
       metric,
@@ -39,7 +40,7 @@ export function profile(attributes: unknown, events: readonly SimpleEvent[] = []
       value,
       properties: flatten(properties),
     })),
-  };
+  });
 }
 
 /** Whether the condition is true for a profile with these events, at `at`. */

@@ -152,6 +152,7 @@ describe('laws of conditions', () => {
       for (const condition of now.conditions) {
         const { metrics, attributes } = dependenciesOf(condition);
         const people = now.people.map((facts) => ({
+          ...facts,
           attributes: new Map([...facts.attributes].filter(([path]) => attributes.has(path))),
           events: facts.events.filter(({ metric }) => metrics.has(metric)),
         }));

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { toInput } from '../../src/segments/print.ts';
+import { parseSupported } from '../../src/segments/unsupported.ts';
 import { messageOf, mistakes, parsed } from './helpers.ts';
 
 const order = (details: object) => ({ event: { metric: 'Placed Order', ...details } });
@@ -134,27 +135,118 @@ describe('parseCondition', () => {
     expect(parsed(order({ within: { last } }))).toMatchObject({ within: { kind: 'last', ms } });
   });
 
+  const step = (metric: string, negate = false) => ({ metric, negate });
   it.each([
-    { sequence: {} },
-    { consent: {} },
-    { segment: {} },
-    { near: {} },
-    { region: {} },
-    { prediction: {} },
-    { sample: {} },
-    order({ measure: { average: 'price' } }),
-    order({ within: { calendar: 'TODAY' } }),
-    email({ list: { contains: 'a' } }),
-    email({ date: { month: 1 } }),
-  ])('says of what the contract has and this does not: %j', (input) => {
-    expect(mistakes(input)).toEqual([expect.stringMatching(/^UNSUPPORTED /)]);
-    expect(messageOf(input)).toMatch(/is not supported yet; (use|keep|combine|repeat) /);
+    ['one step', { sequence: { steps: [step('A')] } }, 'REQUIRED sequence.steps'],
+    [
+      'no step that happens',
+      { sequence: { steps: [step('A', true), step('B', true)] } },
+      'INVALID sequence.steps',
+    ],
+    ['a step without a metric', { sequence: { steps: [step('A'), {}] } }, 'REQUIRED sequence.steps.1.metric'],
+    ['days: false', order({ measure: { days: false } }), 'INVALID event.measure.days'],
+    ['a period of no calendar', order({ within: { calendar: 'SOON' } }), 'INVALID event.within.calendar'],
+    ['month 13', email({ date: { month: 13 } }), 'INVALID property.filter.date.month'],
+    ['half a month', email({ date: { month: 1.5 } }), 'INVALID property.filter.date.month'],
+    [
+      'an anniversary a year away',
+      email({ date: { anniversary: { next: 366 } } }),
+      'INVALID property.filter.date.anniversary.next',
+    ],
+    [
+      'an anniversary that is not today',
+      email({ date: { anniversary: { today: false } } }),
+      'INVALID property.filter.date.anniversary.today',
+    ],
+    [
+      'an empty list of elements',
+      email({ list: { containsAny: [] } }),
+      'REQUIRED property.filter.list.containsAny',
+    ],
+    ['only a channel', { consent: { channel: 'EMAIL' } }, 'REQUIRED consent'],
+    ['an unknown channel', { consent: { channel: 'FAX', canReceive: true } }, 'INVALID consent.channel'],
+    ['no status', { consent: { channel: 'SMS', status: [] } }, 'REQUIRED consent.status'],
+    ['an empty segment', { segment: { id: '' } }, 'REQUIRED segment.id'],
+    ['no place', { near: { within: 5 } }, 'REQUIRED near'],
+    [
+      'two places',
+      { near: { latitude: 1, longitude: 1, postalCode: '1', country: 'DE', within: 5 } },
+      'INVALID near',
+    ],
+    ['half a place', { near: { latitude: 1, within: 5 } }, 'REQUIRED near.longitude'],
+    ['a place beyond the pole', { near: { latitude: 91, longitude: 0, within: 5 } }, 'INVALID near.latitude'],
+    ['no distance at all', { near: { latitude: 1, longitude: 0, within: 0 } }, 'INVALID near.within'],
+    [
+      'a distance around the Earth',
+      { near: { latitude: 1, longitude: 0, within: 20_001 } },
+      'INVALID near.within',
+    ],
+    ['an unknown region', { region: { region: 'MARS' } }, 'INVALID region.region'],
+    ['only a dimension', { prediction: { dimension: 'CHURN_RISK' } }, 'REQUIRED prediction'],
+    [
+      'a date of a number',
+      { prediction: { dimension: 'CHURN_RISK', date: { month: 1 } } },
+      'INVALID prediction.date',
+    ],
+    [
+      'a number of a date',
+      { prediction: { dimension: 'EXPECTED_NEXT_ORDER', number: { atLeast: 1 } } },
+      'INVALID prediction.number',
+    ],
+    [
+      'a change of nothing',
+      { prediction: { dimension: 'CHURN_RISK', change: { by: 0.0000001, within: 'PT1H' } } },
+      'INVALID prediction.change.by',
+    ],
+    ['more than all', { sample: { percent: 100.1 } }, 'INVALID sample.percent'],
+  ])('refuses %s', (_name, input, first) => {
+    expect(mistakes(input)[0]).toBe(first);
+  });
+
+  it('finds the centre of a postal code, and keeps the code', () => {
+    const near = { near: { postalCode: '10115', country: 'DE', within: 5 } };
+    const centroidOf = (country: string, code: string) =>
+      country === 'DE' && code === '10115' ? { latitude: 52.53, longitude: 13.38 } : null;
+    const result = parseCondition(near, centroidOf);
+    expect(result).toMatchObject({ ok: true, condition: { latitude: 52.53, longitude: 13.38 } });
+    expect(result.ok && toInput(result.condition)).toEqual(near);
+    expect(parseCondition({ near: { ...near.near, country: 'US' } }, centroidOf)).toMatchObject({
+      errors: [{ code: 'INVALID', path: ['near', 'postalCode'] }],
+    });
+    expect(mistakes(near)).toEqual(['UNSUPPORTED near.postalCode']);
+  });
+
+  const sample = { sample: { percent: 10 } };
+  it.each([
+    [{ sequence: { steps: [step('A'), step('B')] } }, 'sequence'],
+    [{ consent: { channel: 'EMAIL', canReceive: true } }, 'consent'],
+    [{ segment: { id: 'S' } }, 'segment'],
+    [{ near: { latitude: 1, longitude: 1, within: 1 } }, 'near'],
+    [{ region: { region: 'EUROPEAN_UNION' } }, 'region'],
+    [{ prediction: { dimension: 'CHURN_RISK', number: { atLeast: 1 } } }, 'prediction'],
+    [sample, 'sample'],
+    [{ not: { all: [order({}), sample] } }, 'not.all.1.sample'],
+    [order({ measure: { average: 'price' } }), 'event.measure.average'],
+    [order({ within: { calendar: 'TODAY' } }), 'event.within.calendar'],
+    [order({ where: [{ path: 'a', filter: { list: { contains: 'a' } } }] }), 'event.where.0.filter.list'],
+    [email({ date: { month: 1 } }), 'property.filter.date'],
+  ])('says of what is not computed yet: %j', (input, path) => {
+    const result = parseSupported(input);
+    expect(result.ok ? [] : result.errors.map((error) => `${error.code} ${error.path.join('.')}`)).toEqual([
+      `UNSUPPORTED ${path}`,
+    ]);
+    expect(result.ok ? '' : result.errors[0]?.message).toMatch(
+      /is not supported yet; (use|keep|combine|repeat) /,
+    );
   });
 
   it('names place, problem and remedy in every message', () => {
     const messages = [
       [order({ within: { last: 'P1Y' } }), 'event.within.last: "P1Y" has no fixed length; say P365D'],
-      [{ all: [{}] }, 'all.0: needs exactly one of all, any, not, event, property'],
+      [
+        { all: [{}] },
+        'all.0: needs exactly one of all, any, not, event, sequence, property, consent, segment, near, region, prediction, sample',
+      ],
       [
         { all: [order({ is: { atLeast: 1, atMost: 2 } })] },
         'all.0.event.is: takes exactly one field, not atLeast and atMost together; keep one of them',

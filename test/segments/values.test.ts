@@ -5,7 +5,7 @@ import { timeEdges } from '../../src/segments/edges.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import { LARGEST_SUMMAND, microUnits, roundToMicros } from '../../src/segments/numbers.ts';
 import { criteriaOf } from '../../src/segments/normalise.ts';
-import { measureOf } from '../../src/segments/reference.ts';
+import { measureOf } from '../../src/segments/measures.ts';
 import { dependenciesOf } from '../../src/segments/touch.ts';
 import { factsOf, randomCase } from '../comparison/generate.ts';
 import { NOW, parsed, profile } from './helpers.ts';
@@ -173,6 +173,9 @@ describe('dependenciesOf', () => {
     expect(dependenciesOf(condition)).toEqual({
       metrics: new Set(['A']),
       attributes: new Set(['properties.a.b']),
+      consents: new Set(),
+      segments: new Set(),
+      predictions: new Set(),
     });
   });
 });
@@ -186,11 +189,11 @@ describe('measureOf', () => {
   ]);
   const measure = (details: object) =>
     criteriaOf(parsed({ event: { metric: 'Placed Order', ...details } })).map((criterion) =>
-      criterion.kind === 'event' ? measureOf(criterion, facts, NOW) : null,
+      criterion.kind === 'event' ? measureOf(criterion, facts.events, { at: NOW, timeZone: 'UTC' }) : null,
     );
   it('counts, and sums in millionths', () => {
-    expect(measure({})).toEqual([{ kind: 'count', count: 2 }]);
-    expect(measure({ measure: { sum: '$value' } })).toEqual([{ kind: 'sum', micros: 1_750_000n }]);
+    expect(measure({})).toEqual([{ kind: 'number', value: 2 }]);
+    expect(measure({ measure: { sum: '$value' } })).toEqual([{ kind: 'ratio', micros: 1_750_000n, over: 1 }]);
   });
 });
 

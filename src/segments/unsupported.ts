@@ -1,0 +1,70 @@
+/**
+ * What the language has and evaluation does not compute yet. The API refuses it here and nowhere else: a kind is taken
+ * into service by deleting its line.
+ */
+import type { Condition, PropertyFilter, TimeWindow } from './ast.ts';
+import { parseCondition, type ParseResult } from './parse.ts';
+import type { ConditionError, Path } from './read.ts';
+
+/** Like parseCondition, without what is not computed yet. */
+export function parseSupported(input: unknown): ParseResult {
+  const parsed = parseCondition(input);
+  if (!parsed.ok) return parsed;
+  const errors = unsupportedIn(parsed.condition);
+  return errors.length > 0 ? { ok: false, errors } : parsed;
+}
+
+/** An error with code UNSUPPORTED for each part that cannot be computed yet; none when all can. */
+export function unsupportedIn(condition: Condition, path: Path = []): ConditionError[] {
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return condition.children.flatMap((child, i) =>
+        unsupportedIn(child, [...path, condition.kind, `${i}`]),
+      );
+    case 'not':
+      return unsupportedIn(condition.child, [...path, 'not']);
+    case 'event': {
+      const { measure, where, within } = condition;
+      const at = [...path, 'event'];
+      return [
+        ...where.flatMap((filter, i) => inFilter(filter, [...at, 'where', `${i}`])),
+        ...(measure.kind === 'count' || measure.kind === 'sum'
+          ? []
+          : [refusal([...at, 'measure', measure.kind], 'use count or sum')]),
+        ...inWindow(within, [...at, 'within']),
+      ];
+    }
+    case 'property':
+      return inFilter(condition, [...path, 'property']);
+    case 'sequence':
+      return [refusal([...path, 'sequence'], 'combine event conditions with all')];
+    case 'consent':
+      return [refusal([...path, 'consent'], 'keep the consent in a property and use property')];
+    case 'segment':
+      return [refusal([...path, 'segment'], "repeat that segment's condition")];
+    case 'near':
+      return [refusal([...path, 'near'], 'use property on location.city or location.postalCode')];
+    case 'region':
+      return [refusal([...path, 'region'], 'use property on location.country with in')];
+    case 'prediction':
+    case 'trend':
+      return [refusal([...path, 'prediction'], 'keep the prediction in a property and use property')];
+    case 'sample':
+      return [refusal([...path, 'sample'], 'keep a random number in a property and use property')];
+  }
+}
+
+function inFilter({ filter }: PropertyFilter, path: Path): ConditionError[] {
+  const refused = filter.kind === 'date' || filter.kind === 'list';
+  return refused ? [refusal([...path, 'filter', filter.kind], 'use text, number, boolean or exists')] : [];
+}
+
+function inWindow(window: TimeWindow | null, path: Path): ConditionError[] {
+  if (window?.kind !== 'calendar') return [];
+  return [refusal([...path, 'calendar'], 'use last, ago, moreThanAgo or dates')];
+}
+
+function refusal(path: string[], remedy: string): ConditionError {
+  return { path, code: 'UNSUPPORTED', message: `${path.join('.')}: is not supported yet; ${remedy}` };
+}
