@@ -1,30 +1,28 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
-import { timeEdges } from '../../src/segments/edges.ts';
+import type { Condition, Context, Criterion, ProfileFacts } from '../../src/segments/ast.ts';
+import { startOfDay, dayOf } from '../../src/segments/calendar.ts';
+import { parseDate } from '../../src/segments/dates.ts';
+import { timeEdgesOf, type TimeSource } from '../../src/segments/edges.ts';
 import { criteriaOf, criterionKey, hashOf, normalise } from '../../src/segments/normalise.ts';
 import { toInput } from '../../src/segments/print.ts';
 import { evaluate } from '../../src/segments/reference.ts';
 import { effectOfEvent } from '../../src/segments/effect.ts';
 import { dependenciesOf } from '../../src/segments/touch.ts';
-import { factsOf, randomCase } from '../comparison/generate.ts';
 import { parsed, profile } from './helpers.ts';
+import { wholeCase } from './whole.ts';
 
 interface Situation {
   seed: number;
   conditions: Condition[];
   people: ProfileFacts[];
   instants: number[];
+  context: Context;
 }
 
 function situation(seed: number): Situation {
-  const random = randomCase(seed, { profiles: 8, conditions: 6, instants: 3 });
-  return {
-    seed,
-    conditions: random.conditions.map(parsed),
-    people: [...factsOf(random).values(), profile({})],
-    instants: random.instants,
-  };
+  const { inputs, ...rest } = wholeCase(seed);
+  return { ...rest, conditions: inputs.map(parsed) };
 }
 
 /** Checks a law on random people and instants; the failing seed is printed. */
@@ -36,8 +34,8 @@ function always(law: (now: Situation) => void, numRuns = 150): void {
 }
 
 /** The condition's truth for everyone at every instant. */
-function truths(condition: Condition, { people, instants }: Situation): boolean[] {
-  return instants.flatMap((at) => people.map((facts) => evaluate(condition, facts, at)));
+function truths(condition: Condition, { people, instants, context }: Situation): boolean[] {
+  return instants.flatMap((at) => people.map((facts) => evaluate(condition, facts, at, context)));
 }
 
 const not = (child: Condition): Condition => ({ kind: 'not', child });
@@ -49,6 +47,44 @@ function pair({ conditions }: Situation): [Condition, Condition] {
   const [a, b] = conditions;
   if (!a || !b) throw new Error('two conditions are needed');
   return [a, b];
+}
+
+/** Those whose facts begin to count when their time has come. */
+function everySource(criterion: Criterion): TimeSource[] {
+  switch (criterion.kind) {
+    case 'event':
+      return [{ of: 'event', metric: criterion.metric }];
+    case 'sequence':
+      return criterion.steps.map(({ metric }) => ({ of: 'event', metric }));
+    case 'consent':
+      return [{ of: 'consent', channel: criterion.channel }];
+    case 'trend':
+      return [{ of: 'prediction', path: criterion.path }];
+    default:
+      return [];
+  }
+}
+
+/** The instants that a source has for someone. */
+function instantsOf(source: TimeSource, facts: ProfileFacts, { timeZone }: Context): number[] {
+  const dates = (values: readonly unknown[]) =>
+    values.flatMap((value) => (typeof value === 'string' ? (parseDate(value, timeZone) ?? []) : []));
+  switch (source.of) {
+    case 'event':
+      return facts.events.filter(({ metric }) => metric === source.metric).map(({ time }) => time);
+    case 'eventProperty': {
+      const events = facts.events.filter(({ metric }) => metric === source.metric);
+      return dates(events.map(({ properties }) => properties.get(source.path)));
+    }
+    case 'attribute':
+      return dates([facts.attributes.get(source.path)]);
+    case 'consent':
+      return [...facts.consents]
+        .filter(([channel]) => channel === source.channel)
+        .map(([, { time }]) => time);
+    case 'prediction':
+      return (facts.predictions.get(source.path) ?? []).map(({ time }) => time);
+  }
 }
 
 describe('laws of conditions', () => {
@@ -75,20 +111,21 @@ describe('laws of conditions', () => {
     }, 400);
   });
 
-  it('the normal form of the normal form is itself, and can be sent as a condition', () => {
+  it('the normal form of the normal form is itself, and can be sent as a condition with the same normal form', () => {
     always(({ conditions }) => {
       for (const condition of conditions) {
         const normal = normalise(condition);
         expect(normalise(normal)).toEqual(normal);
-        expect(parsed(toInput(normal))).toEqual(normal);
+        expect(normalise(parsed(toInput(normal)))).toEqual(normal);
       }
     });
   });
 
-  it('in the normal form every criterion is false for a profile of which nothing is known', () => {
-    always(({ conditions, instants }) => {
+  it('in the normal form every criterion but samples is false for a profile of which nothing is known', () => {
+    always(({ conditions, instants, context }) => {
       for (const criterion of conditions.flatMap((condition) => criteriaOf(normalise(condition)))) {
-        for (const at of instants) expect(evaluate(criterion, profile({}), at)).toBe(false);
+        if (criterion.kind === 'sample') continue;
+        for (const at of instants) expect(evaluate(criterion, profile({}), at, context)).toBe(false);
       }
     });
   });
@@ -150,11 +187,14 @@ describe('laws of conditions', () => {
   it('what a condition does not depend on cannot change it', () => {
     always((now) => {
       for (const condition of now.conditions) {
-        const { metrics, attributes } = dependenciesOf(condition);
+        const { metrics, attributes, consents, segments, predictions } = dependenciesOf(condition);
         const people = now.people.map((facts) => ({
           ...facts,
           attributes: new Map([...facts.attributes].filter(([path]) => attributes.has(path))),
           events: facts.events.filter(({ metric }) => metrics.has(metric)),
+          consents: new Map([...facts.consents].filter(([channel]) => consents.has(channel))),
+          memberships: new Set([...facts.memberships].filter((id) => segments.has(id))),
+          predictions: new Map([...facts.predictions].filter(([path]) => predictions.has(path))),
         }));
         expect(truths(condition, { ...now, people })).toEqual(truths(condition, now));
       }
@@ -176,18 +216,29 @@ describe('laws of conditions', () => {
     });
   });
 
-  it('time alone changes a criterion only when an event comes of age or reaches an edge', () => {
-    always(({ conditions, people }) => {
-      for (const criterion of conditions.flatMap(criteriaOf)) {
-        const ages = [0, ...timeEdges(criterion)];
+  it('time alone changes a criterion only at the edges it names', () => {
+    always(({ conditions, people, context }) => {
+      for (const criterion of conditions.flatMap((condition) => criteriaOf(normalise(condition)))) {
+        const { crossings, midnights } = timeEdgesOf(criterion);
+        const ages = [...crossings, ...everySource(criterion).map((source) => ({ source, ages: [0] }))];
         for (const facts of people) {
-          const turns = facts.events.flatMap(({ time }) => ages.map((age) => time + age));
-          const instants = [...new Set([...turns, ...turns.map((at) => at - 1)])].sort((a, b) => a - b);
+          const turns = new Set(
+            ages.flatMap(({ source, ages: each }) =>
+              instantsOf(source, facts, context).flatMap((t) => each.map((age) => t + age)),
+            ),
+          );
+          const days = midnights ? [...turns, ...facts.events.map(({ time }) => time)] : [];
+          for (const at of days) {
+            for (const day of [0, 1, 2, 7, 8, 31, 365])
+              turns.add(startOfDay(dayOf(at, context.timeZone) + day, context.timeZone));
+          }
+          const instants = [...new Set([...turns, ...[...turns].map((at) => at - 1)])].sort((a, b) => a - b);
           for (const [i, at] of instants.entries()) {
             const before = instants[i - 1];
-            if (before === undefined || turns.includes(at)) continue;
-            // Nothing turns in (before, at]: the truth at both is the same.
-            expect(evaluate(criterion, facts, at)).toBe(evaluate(criterion, facts, before));
+            if (before === undefined || turns.has(at)) continue;
+            // Nothing turns in (before, at], but midnights that were left out: the truth at both is the same.
+            if (midnights && dayOf(before, context.timeZone) !== dayOf(at, context.timeZone)) continue;
+            expect(evaluate(criterion, facts, at, context)).toBe(evaluate(criterion, facts, before, context));
           }
         }
       }
