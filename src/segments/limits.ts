@@ -29,6 +29,8 @@ export const LIMITS = {
   shortestDurationMs: 1_000,
   /** 3,650 days: ten years. */
   longestDurationMs: 3_650 * 86_400_000,
+  /** UTF-16 units of a typed condition. */
+  query: 500_000,
   /** Mistakes reported at once. */
   errors: 20,
 } as const;

@@ -6,8 +6,10 @@ import { parseDate } from '../../src/segments/dates.ts';
 import { timeEdgesOf, type TimeSource } from '../../src/segments/edges.ts';
 import { criteriaOf, criterionKey, hashOf, normalise } from '../../src/segments/normalise.ts';
 import { toInput } from '../../src/segments/print.ts';
+import { parseQuery } from '../../src/segments/query.ts';
 import { evaluate } from '../../src/segments/reference.ts';
 import { effectOfEvent } from '../../src/segments/effect.ts';
+import { toQuery } from '../../src/segments/text.ts';
 import { dependenciesOf } from '../../src/segments/touch.ts';
 import { parsed, profile } from './helpers.ts';
 import { wholeCase } from './whole.ts';
@@ -128,6 +130,18 @@ describe('laws of conditions', () => {
         for (const at of instants) expect(evaluate(criterion, profile({}), at, context)).toBe(false);
       }
     });
+  });
+
+  it('what is said in full can be typed: it is read as the same, and said again in the same words', () => {
+    always(({ conditions }) => {
+      for (const condition of conditions.flatMap((one) => [one, normalise(one)])) {
+        const query = toQuery(condition);
+        const read = parseQuery(query);
+        if (!read.ok) throw new Error(`${query}\n${read.errors[0]?.message}`);
+        expect(hashOf(read.condition)).toBe(hashOf(condition));
+        expect(toQuery(read.condition)).toBe(query);
+      }
+    }, 300);
   });
 
   it('double negation changes neither truth nor hash', () => {

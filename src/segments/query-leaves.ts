@@ -1,0 +1,310 @@
+/** Typed conditions without all, any and not, as parts of the API's input. */
+import { isProfilePath } from './paths.ts';
+import type { ConditionInput } from './print.ts';
+import {
+  accept,
+  acceptOne,
+  attempt,
+  expect,
+  fail,
+  peek,
+  placed,
+  reject,
+  take,
+  type Cursor,
+} from './query-cursor.ts';
+import {
+  amountOf,
+  duration,
+  listOf,
+  number,
+  numberFilter,
+  quotedText,
+  textFilter,
+  timeWindow,
+  valueFilter,
+} from './query-values.ts';
+import { CHANNEL_WORDS, DIMENSION_WORDS, MEASURE_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
+
+const inverse = (words: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(words).map(([meaning, phrase]) => [phrase, meaning]));
+
+/** A ConditionInput. */
+export function leaf(cursor: Cursor): ConditionInput {
+  const { offset } = peek(cursor);
+  const [kind, input] = leafOf(cursor);
+  return placed(cursor, { [kind]: input }, kind, offset);
+}
+
+function leafOf(cursor: Cursor): [kind: string, input: ConditionInput] {
+  if (accept(cursor, 'has done in order') || accept(cursor, 'did in order')) {
+    return ['sequence', sequence(cursor)];
+  }
+  if (NEVER.some((phrase) => accept(cursor, phrase))) return ['event', neverDone(cursor)];
+  if (accept(cursor, 'has done') || accept(cursor, 'did')) return ['event', eventDone(cursor)];
+  const measure = acceptOne(cursor, MEASURES);
+  if (measure !== undefined) return ['event', measured(cursor, measure)];
+  const dimension = acceptOne(cursor, inverse(DIMENSION_WORDS));
+  if (dimension !== undefined) return ['prediction', prediction(cursor, dimension)];
+  const channel = acceptOne(cursor, CONSENTS);
+  if (channel !== undefined) return ['consent', consent(cursor, channel)];
+  if (peek(cursor).kind === 'word' && peek(cursor).text.toLowerCase() === 'is') return isLeaf(cursor);
+  const { offset } = peek(cursor);
+  const path = take(cursor, 'text', 'a path such as properties.plan') ?? plainProfilePath(cursor);
+  const input = { path, filter: valueFilter(cursor) };
+  return ['property', placed(cursor, input, 'path', offset)];
+}
+
+const NEVER = ['has not done', 'has never done', 'did not do', 'never did'];
+const CONSENTS = Object.fromEntries(
+  Object.entries(CHANNEL_WORDS).map(([channel, word]) => [`${word} consent`, channel]),
+);
+const MEASURES = {
+  ...inverse(MEASURE_WORDS),
+  'the number of distinct values of': 'distinct',
+};
+
+function plainProfilePath(cursor: Cursor): string {
+  return take(cursor, 'word', 'email, properties.NAME or another attribute', isProfilePath) ?? fail();
+}
+
+/** A name in quotes, or words that begin with capitals, numbers among them. */
+function metric(cursor: Cursor, input: ConditionInput): ConditionInput {
+  const { offset } = peek(cursor);
+  const quoted = take(cursor, 'text', 'a metric such as Placed Order or "viewed"');
+  const words: string[] = [];
+  while (quoted === undefined && isPartOfName(cursor, words.length === 0)) {
+    words.push(peek(cursor).text);
+    cursor.position += 1;
+  }
+  if (quoted === undefined && words.length === 0) fail();
+  input['metric'] = quoted ?? words.join(' ');
+  return placed(cursor, input, 'metric', offset);
+}
+
+function isPartOfName(cursor: Cursor, isFirst: boolean): boolean {
+  const { kind, text } = peek(cursor);
+  const next = peek(cursor, 1).text;
+  if (kind === 'text' || (kind === 'number' && (next === 'times' || next === 'time'))) return false;
+  return (isFirst ? /^\p{Lu}[\p{L}\p{N}_-]*$/u : /^[\p{Lu}\p{N}][\p{L}\p{N}_-]*$/u).test(text);
+}
+
+function neverDone(cursor: Cursor): ConditionInput {
+  const input = metric(cursor, {});
+  input['is'] = { equals: 0 };
+  return tail(cursor, input, { where: whereFilters, within: timeWindow });
+}
+
+function eventDone(cursor: Cursor): ConditionInput {
+  const input = metric(cursor, {});
+  return tail(cursor, input, {
+    where: whereFilters,
+    within: timeWindow,
+    measure: (at) => {
+      expect(at, 'on');
+      input['is'] = amountOf(at, 'day', 'days');
+      return { days: true };
+    },
+    is: times,
+  });
+}
+
+function measured(cursor: Cursor, kind: string): ConditionInput {
+  const input: ConditionInput = { measure: { [kind]: path(cursor) } };
+  expect(cursor, 'over');
+  metric(cursor, input);
+  expect(cursor, 'is');
+  input['is'] = numberFilter(cursor);
+  return tail(cursor, input, { where: whereFilters, within: timeWindow });
+}
+
+/** Each part at most once, in any order. */
+function tail(
+  cursor: Cursor,
+  input: ConditionInput,
+  parts: Readonly<Record<string, (cursor: Cursor) => unknown>>,
+): ConditionInput {
+  for (;;) {
+    const found = Object.entries(parts).find(([field, read]) => {
+      if (field in input) return false;
+      const { offset } = peek(cursor);
+      const value = attempt(cursor, read);
+      if (value === undefined) return false;
+      input[field] = value;
+      placed(cursor, input, field, offset);
+      return true;
+    });
+    if (!found) return input;
+  }
+}
+
+const COMPARISONS = {
+  'at least': 'atLeast',
+  'at most': 'atMost',
+  'more than': 'moreThan',
+  'fewer than': 'lessThan',
+  'less than': 'lessThan',
+  exactly: 'equals',
+} as const;
+
+/** A NumberFilterInput: "at least 3 times", "once". */
+function times(cursor: Cursor): ConditionInput {
+  if (accept(cursor, 'any number of times but')) return { notEquals: number(cursor) };
+  if (accept(cursor, 'between')) {
+    const from = number(cursor);
+    expect(cursor, 'and');
+    const to = number(cursor);
+    expect(cursor, 'times');
+    return { between: { from, to } };
+  }
+  const op = acceptOne(cursor, COMPARISONS) ?? 'equals';
+  const word = acceptOne(cursor, { once: 1, twice: 2 });
+  if (word !== undefined) return { [op]: word };
+  const count = number(cursor);
+  if (!accept(cursor, 'times') && !accept(cursor, 'time')) fail();
+  return { [op]: count };
+}
+
+function path(cursor: Cursor): string {
+  return take(cursor, 'word', 'the path of a property') ?? quotedText(cursor);
+}
+
+function whereFilters(cursor: Cursor): ConditionInput[] {
+  expect(cursor, 'where');
+  return parts(cursor, whereFilter);
+}
+
+function whereFilter(cursor: Cursor): ConditionInput {
+  const { offset } = peek(cursor);
+  const input = { path: path(cursor), filter: valueFilter(cursor) };
+  return placed(cursor, input, 'path', offset);
+}
+
+/** One of them, or several in parentheses, joined by "and". */
+function parts<T>(cursor: Cursor, read: (cursor: Cursor) => T): T[] {
+  if (!accept(cursor, '(')) return [read(cursor)];
+  const list = [read(cursor)];
+  while (accept(cursor, 'and')) list.push(read(cursor));
+  expect(cursor, ')');
+  return list;
+}
+
+function sequence(cursor: Cursor): ConditionInput {
+  expect(cursor, '(');
+  const steps = [step(cursor)];
+  while (accept(cursor, ', then') || accept(cursor, 'then')) steps.push(step(cursor));
+  expect(cursor, ')');
+  return tail(
+    cursor,
+    { steps },
+    {
+      completeWithin: (at) => {
+        expect(at, 'within');
+        return duration(at);
+      },
+      within: timeWindow,
+    },
+  );
+}
+
+function step(cursor: Cursor): ConditionInput {
+  const input: ConditionInput = accept(cursor, 'not') ? { negate: true } : {};
+  return tail(cursor, metric(cursor, input), { where: whereFilters });
+}
+
+function prediction(cursor: Cursor, dimension: string): ConditionInput {
+  return mergedParts(cursor, { dimension }, predictionPart);
+}
+
+function predictionPart(cursor: Cursor): ConditionInput {
+  const sign = acceptOne(cursor, { 'has risen by at least': 1, 'has fallen by at least': -1 });
+  if (sign === undefined) return valueFilter(cursor);
+  const by = sign * number(cursor);
+  expect(cursor, 'within');
+  return { change: { by, within: duration(cursor) } };
+}
+
+function consent(cursor: Cursor, channel: string): ConditionInput {
+  return mergedParts(cursor, { channel }, consentPart);
+}
+
+function consentPart(cursor: Cursor): ConditionInput {
+  if (accept(cursor, 'allows messages')) return { canReceive: true };
+  if (accept(cursor, 'does not allow messages')) return { canReceive: false };
+  if (accept(cursor, 'has changed')) return { since: timeWindow(cursor) };
+  if (accept(cursor, 'source')) return { source: textFilter(cursor) };
+  if (accept(cursor, 'is one of')) return { status: listOf(cursor, status) };
+  expect(cursor, 'is');
+  return { status: [status(cursor)] };
+}
+
+function status(cursor: Cursor): string {
+  return acceptOne(cursor, inverse(STATUS_WORDS)) ?? fail();
+}
+
+/** Each part gives other fields. */
+function mergedParts(
+  cursor: Cursor,
+  input: ConditionInput,
+  read: (cursor: Cursor) => ConditionInput,
+): ConditionInput {
+  parts(cursor, (at) => {
+    const { position } = at;
+    const { offset } = peek(at);
+    for (const [field, value] of Object.entries(read(at))) {
+      if (field in input) reject(at, position, `no second part about ${field}`);
+      input[field] = value;
+      placed(at, input, field, offset);
+    }
+  });
+  return input;
+}
+
+const INSIDE = prefixed('is in', true);
+const OUTSIDE = { ...prefixed('is outside', false), ...prefixed('is not in', false) };
+
+function prefixed(phrase: string, inside: boolean) {
+  return Object.fromEntries(
+    Object.entries(REGION_WORDS).map(([region, words]) => [`${phrase} ${words}`, { region, inside }]),
+  );
+}
+
+/** What begins with "is" and says something of the profile as a whole. */
+function isLeaf(cursor: Cursor): [kind: string, input: ConditionInput] {
+  const region = acceptOne(cursor, { ...INSIDE, ...OUTSIDE });
+  if (region) return ['region', region];
+  if (accept(cursor, 'is in segment')) return ['segment', { id: quotedText(cursor) }];
+  if (accept(cursor, 'is not in segment')) return ['segment', { id: quotedText(cursor), member: false }];
+  if (accept(cursor, 'is in the sample of')) {
+    const percent = number(cursor);
+    expect(cursor, '%');
+    return ['sample', { percent, ...(accept(cursor, 'salted') && { salt: quotedText(cursor) }) }];
+  }
+  const beyond = acceptOne(cursor, { 'is within': false, 'is more than': true }) ?? fail();
+  const within = number(cursor);
+  const unit = acceptOne(cursor, DISTANCES) ?? fail();
+  expect(cursor, beyond ? 'from' : 'of');
+  return ['near', { ...place(cursor), within, unit, beyond }];
+}
+
+const DISTANCES = {
+  kilometers: 'KILOMETERS',
+  kilometer: 'KILOMETERS',
+  km: 'KILOMETERS',
+  miles: 'MILES',
+  mile: 'MILES',
+} as const;
+
+function place(cursor: Cursor): ConditionInput {
+  if (accept(cursor, 'postal code')) {
+    const postalCode = quotedText(cursor);
+    expect(cursor, 'in');
+    return { postalCode, country: quotedText(cursor) };
+  }
+  expect(cursor, '(');
+  const latitude = number(cursor);
+  expect(cursor, ',');
+  const longitude = number(cursor);
+  expect(cursor, ')');
+  return { latitude, longitude };
+}

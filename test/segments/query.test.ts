@@ -1,0 +1,170 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { Condition } from '../../src/segments/ast.ts';
+import { hashOf } from '../../src/segments/normalise.ts';
+import { toInput } from '../../src/segments/print.ts';
+import { parseQuery } from '../../src/segments/query.ts';
+import { toQuery } from '../../src/segments/text.ts';
+import { parsed } from './helpers.ts';
+
+const BERLIN = { latitude: 52.53, longitude: 13.38 };
+const centroidOf = (country: string, code: string) => (country === 'DE' && code === '10115' ? BERLIN : null);
+
+function read(query: string): Condition {
+  const result = parseQuery(query, centroidOf);
+  if (!result.ok) throw new Error(result.errors.map(({ message }) => message).join('\n'));
+  return result.condition;
+}
+
+function firstError(query: string): string {
+  const result = parseQuery(query, centroidOf);
+  return result.ok ? 'none' : (result.errors[0]?.message ?? '');
+}
+
+const order = (details: object = {}) => ({ event: { metric: 'Placed Order', ...details } });
+const property = (path: string, filter: object) => ({ property: { path, filter } });
+const due = (date: object) => property('properties.due', { date });
+
+describe('parseQuery', () => {
+  it.each<[string, object]>([
+    ['did "Placed Order"', order()],
+    ['did Placed Order twice', order({ is: { equals: 2 } })],
+    ['did Placed Order 3 times', order({ is: { equals: 3 } })],
+    ['DID "Placed Order" AT LEAST 3 TIMES', order({ is: { atLeast: 3 } })],
+    ['has done Placed Order more than once', order({ is: { moreThan: 1 } })],
+    ['has never done Placed Order', order({ is: { equals: 0 } })],
+    ['did not do Placed Order in the last day', order({ is: { equals: 0 }, within: { last: 'P1D' } })],
+    ['did Placed Order on at least 3 days', order({ measure: { days: true }, is: { atLeast: 3 } })],
+    ['did Placed Order in the last P1DT12H', order({ within: { last: 'P1DT12H' } })],
+    ['did Placed Order in the last PT1.5S', order({ within: { last: 'PT1.5S' } })],
+    ['did Placed Order in the last 1.5 hours', order({ within: { last: 'PT1H30M' } })],
+    ['did Placed Order more than 2 weeks ago', order({ within: { moreThanAgo: 'P14D' } })],
+    ['did Placed Order between 3 and 5 days ago', order({ within: { ago: { from: 'P5D', to: 'P3D' } } })],
+    [
+      'did Placed Order between 12 hours and 5 days ago',
+      order({ within: { ago: { from: 'P5D', to: 'PT12H' } } }),
+    ],
+    ['did Placed Order between 3 and 5 times', order({ is: { between: { from: 3, to: 5 } } })],
+    ['did Placed Order since 2026-01-01', order({ within: { dates: { from: '2026-01-01T00:00:00.000Z' } } })],
+    [
+      'did Placed Order from 2026-01-01 and before 2026-02-01T12:00:00+01:00',
+      order({ within: { dates: { from: '2026-01-01T00:00:00.000Z', to: '2026-02-01T11:00:00.000Z' } } }),
+    ],
+    ['did Placed Order last month', order({ within: { calendar: 'LAST_MONTH' } })],
+    [
+      'the average of $value over Placed Order is between 1 and 2 this year',
+      order({
+        measure: { average: '$value' },
+        is: { between: { from: 1, to: 2 } },
+        within: { calendar: 'THIS_YEAR' },
+      }),
+    ],
+    [
+      'did Placed Order where gift is true in the last 7 days at least twice',
+      order({
+        where: [{ path: 'gift', filter: { boolean: true } }],
+        is: { atLeast: 2 },
+        within: { last: 'P7D' },
+      }),
+    ],
+    ['properties.due is in the next 7 days', due({ next: 'P7D' })],
+    ['properties.due is at least 3 days ago', due({ within: { moreThanAgo: 'P3D' } })],
+    ['properties.due is between 3 and 5 days ago', due({ within: { ago: { from: 'P5D', to: 'P3D' } } })],
+    [
+      'properties.due is between 3 and 5',
+      property('properties.due', { number: { between: { from: 3, to: 5 } } }),
+    ],
+    ['properties.due is today', due({ within: { calendar: 'TODAY' } })],
+    ['properties.due is in February', due({ month: 2 })],
+    ['properties.due has its anniversary in the next 7 days', due({ anniversary: { next: 7 } })],
+    ['properties.due has its anniversary in the last day', due({ anniversary: { last: 1 } })],
+    [
+      'properties.tags has fewer than 3 elements',
+      property('properties.tags', { list: { length: { lessThan: 3 } } }),
+    ],
+    ['email is not one of ("a", "b")', property('email', { text: { notIn: ['a', 'b'] } })],
+    ['"email" is "a\\"b\\u00e9"', property('email', { text: { equals: 'a"bé' } })],
+    ['email is "two\nlines"', property('email', { text: { equals: 'two\nlines' } })],
+    ['is not in the European Union', { region: { region: 'EUROPEAN_UNION', inside: false } }],
+    ['is within 5 km of (52.5, -13)', { near: { latitude: 52.5, longitude: -13, within: 5 } }],
+    ['not not email is set', { not: { not: property('email', { exists: true }) } }],
+    [
+      'email is set or phone is set and locale is set',
+      {
+        any: [
+          property('email', { exists: true }),
+          { all: [property('phone', { exists: true }), property('locale', { exists: true })] },
+        ],
+      },
+    ],
+  ])('reads %s', (query, input) => {
+    expect(toInput(read(query))).toEqual(toInput(parsed(input)));
+  });
+
+  it('reads the sentence of its documentation', () => {
+    const query =
+      'did "Viewed Product" at least 3 times in the last 7 days where category is "jeans" and not did "Placed Order" in the last 30 days and properties.plan is "gold"';
+    expect(toQuery(read(query))).toBe(
+      'has done Viewed Product at least 3 times in the last 7 days where category is "jeans" and not (has done Placed Order in the last 30 days) and properties.plan is "gold"',
+    );
+  });
+
+  it.each([
+    ['', 'line 1, column 1: expected not, (, has done in order'],
+    ['did', 'line 1, column 4: expected a metric such as Placed Order or "viewed", but found the end'],
+    ['did placed', 'line 1, column 5: expected a metric such as'],
+    ['did Placed Order at lest 3 times', 'line 1, column 18: expected where'],
+    ['email is set and\nphone is sett', 'line 2, column 10: expected not, a text in double quotes'],
+    ['email is set and\r\n  emial is set', 'line 2, column 3: expected not, ('],
+    ['email is in the last 3 moons', 'line 1, column 24: expected weeks, days, hours, minutes or seconds'],
+    ['did A where a is 1 and b is 2', 'line 1, column 24: expected not, ('],
+    ['email is "open', 'line 1, column 10: the text that begins here has no closing quote'],
+    ["email is 'a'", 'line 1, column 10: texts stand in straight double quotes'],
+    ['email is "\\x"', 'line 1, column 10: the text has an escape that JSON does not know'],
+    ['email ; is', 'line 1, column 7: ";" means nothing here'],
+    ['(email is set', 'line 1, column 14: expected and, or, )'],
+    ['email is set)', 'line 1, column 13: expected'],
+    [
+      'sms consent (is subscribed and is unsubscribed)',
+      'line 1, column 32: expected no second part about status',
+    ],
+    ['email is set and email matches "("', 'line 1, column 18: "(" is not a regular expression'],
+    ['did A in the last P1M', 'line 1, column 7: "P1M" has no fixed length; say P30D'],
+    ['did A in the last 4000 days', 'line 1, column 7: "P4000D" is too long'],
+    ['the churn risk is in January', 'line 1, column 16: does not fit CHURN_RISK'],
+    ['is within 5 km of postal code "1" in "DE"', 'line 1, column 1: "1" in "DE" is not known'],
+    ['('.repeat(300), 'line 1, column 202: expected less nesting'],
+    ['not '.repeat(30), 'line 1, column 121: expected'],
+  ])('says of %j what is wrong and where', (query, message) => {
+    expect(firstError(query).slice(0, message.length)).toBe(message);
+  });
+
+  it('says how several filters of one "where" are written', () => {
+    expect(firstError('did A where a is 1 and b is 2')).toMatch(/; several filters of one "where" stand in/);
+  });
+
+  it('holds what is typed to the limits of conditions', () => {
+    const nested = `${'not ('.repeat(20)}email is set${')'.repeat(20)}`;
+    expect(firstError(nested)).toMatch(/nests deeper than 20 levels/);
+    const many = Array.from({ length: 501 }, () => 'email is set').join(' or ');
+    expect(firstError(many)).toMatch(/^line 1, column 1: has 501 conditions; at most 500/);
+    expect(parseQuery('x'.repeat(500_001))).toMatchObject({ ok: false, errors: [{ code: 'TOO_LONG' }] });
+  });
+});
+
+describe('docs/segment-queries.md', () => {
+  const documented = readFileSync(new URL('../../docs/segment-queries.md', import.meta.url), 'utf8');
+  const examples = documented
+    .split(/^```/m)
+    .filter((block, i) => i % 2 === 1 && block.startsWith('\n'))
+    .flatMap((block) => block.trim().split(/\n\n/));
+  it('has examples, all of which are read and said again', () => {
+    expect(examples.length).toBeGreaterThan(36);
+    for (const example of examples) {
+      const condition = read(example);
+      const again = toQuery(condition);
+      expect(hashOf(read(again))).toBe(hashOf(condition));
+      expect(toQuery(read(again))).toBe(again);
+    }
+  });
+});
