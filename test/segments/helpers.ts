@@ -44,16 +44,17 @@ export function profile(attributes: unknown, events: readonly SimpleEvent[] = []
 }
 
 /** Whether the condition is true for a profile with these events, at `at`. */
-export function trueFor(input: unknown, facts: ProfileFacts, at = NOW): boolean {
-  return evaluate(parsed(input), facts, at);
+export function trueFor(input: unknown, facts: ProfileFacts, at = NOW, timeZone = 'UTC'): boolean {
+  return evaluate(parsed(input), facts, at, { timeZone });
 }
 
 /** Whether the filter holds for the value, as a property of a profile. */
-export function holds(filter: unknown, value: unknown): boolean {
-  return trueFor({ property: { path: 'properties.x', filter } }, profile({ properties: { x: value } }));
+export function holds(filter: unknown, value: unknown, at = NOW, timeZone = 'UTC'): boolean {
+  const facts = profile({ properties: { x: value } });
+  return trueFor({ property: { path: 'properties.x', filter } }, facts, at, timeZone);
 }
 
 /** Whether "Placed Order" with these details is true for someone with these events. */
-export function did(details: object, events: readonly SimpleEvent[], at = NOW): boolean {
-  return trueFor({ event: { metric: 'Placed Order', ...details } }, profile({}, events), at);
+export function did(details: object, events: readonly SimpleEvent[], at = NOW, timeZone = 'UTC'): boolean {
+  return trueFor({ event: { metric: 'Placed Order', ...details } }, profile({}, events), at, timeZone);
 }

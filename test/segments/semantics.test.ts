@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { flatten } from '../../src/segments/flatten.ts';
 import { factsOf } from '../comparison/generate.ts';
+import { EVENT_SENTENCES } from './sentences-events.ts';
+import { PROFILE_SENTENCES } from './sentences-profile.ts';
+import { TIME_SENTENCES } from './sentences-time.ts';
 import { did, holds, messageOf, mistakes, NOW, parsed, profile, trueFor } from './helpers.ts';
 
 const YES = { property: { path: 'email', filter: { exists: true } } };
@@ -15,6 +18,9 @@ const sum = (is: object, path = '$value') => ({ measure: { sum: path }, is });
 
 /** What each sentence of the documentation means, tried. */
 const SENTENCES: Record<string, () => void> = {
+  ...EVENT_SENTENCES,
+  ...PROFILE_SENTENCES,
+  ...TIME_SENTENCES,
   'Every condition is either true or false for a profile at an instant; there is no third value.': () => {
     for (const value of [undefined, null, '', 0, false, 'text', 5, [], {}]) {
       for (const filter of [{ text: { notEquals: 'a' } }, { number: { notEquals: 1 } }, { boolean: false }]) {
@@ -132,7 +138,8 @@ const SENTENCES: Record<string, () => void> = {
     expect(holds({ text: { equals: '5' } }, '5')).toBe(true);
     expect(holds({ text: { equals: '5' } }, 5)).toBe(false);
   },
-  'A list satisfies `exists: true` and no text, number or boolean filter.': () => {
+  'A list satisfies `exists: true` and no text, number, boolean or date filter.': () => {
+    expect(holds({ date: { month: 2 } }, ['2026-02-01'])).toBe(false);
     expect(holds({ exists: true }, ['gold'])).toBe(true);
     expect(holds({ text: { equals: 'gold' } }, ['gold'])).toBe(false);
     expect(holds({ text: { notEquals: 'silver' } }, ['gold'])).toBe(false);
@@ -329,18 +336,19 @@ const SENTENCES: Record<string, () => void> = {
       expect(messageOf(last('P1Y2M3D'))).toContain('say P428D');
     },
 
-  'At most 20 levels of nesting, 500 event and property conditions, and 50 filters in one `where`.': () => {
-    const nested = (levels: number): unknown => (levels === 1 ? YES : { not: nested(levels - 1) });
-    expect(mistakes(nested(20))).toEqual([]);
-    expect(mistakes(nested(21))).toEqual([`TOO_LARGE ${repeat(20, 'not').join('.')}`]);
-    expect(mistakes({ all: repeat(500, YES) })).toEqual([]);
-    expect(mistakes({ all: repeat(501, YES) })).toEqual(['TOO_MANY all']);
-    const halves = { any: [{ all: repeat(250, YES) }, { all: repeat(251, YES) }] };
-    expect(mistakes(halves)).toEqual(['TOO_MANY any.1.all.250.property']);
-    const filter = { path: 'a', filter: { exists: true } };
-    expect(mistakes(order({ where: repeat(50, filter) }))).toEqual([]);
-    expect(mistakes(order({ where: repeat(51, filter) }))).toEqual(['TOO_MANY event.where']);
-  },
+  'At most 20 levels of nesting, 500 conditions besides `all`, `any` and `not`, and 50 filters in one `where`.':
+    () => {
+      const nested = (levels: number): unknown => (levels === 1 ? YES : { not: nested(levels - 1) });
+      expect(mistakes(nested(20))).toEqual([]);
+      expect(mistakes(nested(21))).toEqual([`TOO_LARGE ${repeat(20, 'not').join('.')}`]);
+      expect(mistakes({ all: repeat(500, YES) })).toEqual([]);
+      expect(mistakes({ all: repeat(501, YES) })).toEqual(['TOO_MANY all']);
+      const halves = { any: [{ all: repeat(250, YES) }, { all: repeat(251, YES) }] };
+      expect(mistakes(halves)).toEqual(['TOO_MANY any.1.all.250.property']);
+      const filter = { path: 'a', filter: { exists: true } };
+      expect(mistakes(order({ where: repeat(50, filter) }))).toEqual([]);
+      expect(mistakes(order({ where: repeat(51, filter) }))).toEqual(['TOO_MANY event.where']);
+    },
   "At most 5,000 values in a list, 4,096 characters in a text, 512 in a regular expression, 256 in a metric's name and 1,024 in a path.":
     () => {
       const email = (text: object) => property('email', { text });
