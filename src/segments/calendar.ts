@@ -1,7 +1,8 @@
 /**
- * Days on the calendar of a time zone. A day is numbered from 1 January 1970 (0) on, by its date alone; it begins at the
- * first instant at which the zone's clocks show its midnight, or, where they skip midnight, at the skip. Every instant
- * belongs to the last day that has begun. ClickHouse's toDate and toStartOfDay agree with this.
+ * Days on the calendar of a time zone. A day is numbered from 1 January 1970 (0) on, by its date alone; it begins when
+ * the zone's clocks pass from the day before to its midnight, for the last time should they do so twice, or, where they
+ * skip midnight, at the skip. Every instant belongs to the last day that has begun. ClickHouse's toDate32 and
+ * toDateTime64 agree, as tried with 26.7 for each day from 1915 to 2133 in zones that do all of this.
  */
 import type { CalendarPeriod } from './ast.ts';
 
@@ -43,8 +44,9 @@ function findStart(midnight: number, timeZone: string): number {
   const offsets = [offsetAt(midnight - DAY_MS, timeZone), offsetAt(midnight + DAY_MS, timeZone)];
   const shown = offsets
     .map((offset) => midnight - offset)
-    .filter((at) => at + offsetAt(at, timeZone) === midnight);
-  if (shown.length > 0) return Math.min(...shown);
+    .filter((at) => at + offsetAt(at, timeZone) === midnight)
+    .filter((at) => at - 1 + offsetAt(at - 1, timeZone) < midnight);
+  if (shown.length > 0) return Math.max(...shown);
   // The clocks skip this midnight: from the first instant on, they show a later time.
   let before = midnight - Math.max(...offsets);
   let after = midnight - Math.min(...offsets);

@@ -1,6 +1,6 @@
 /**
  * A stable share of profiles. A profile is in it if mix(number XOR seed) < limit, where the seed comes from the salt
- * alone and mix is the finaliser of MurmurHash3. ClickHouse computes the mix as intHash64(x XOR MIX_KEY).
+ * alone and mix is the finaliser of MurmurHash3. ClickHouse computes mix(x) as intHash64(x XOR MIX_KEY), as tried.
  */
 import { createHash } from 'node:crypto';
 
