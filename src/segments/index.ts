@@ -12,7 +12,10 @@ export type { CentroidOf, ConditionError, ConditionErrorCode, ParseResult } from
 export { EVENT_VALUE, PREDICTION_DIMENSIONS, predictionOf, predictionPath, PROFILE_PATHS } from './paths.ts';
 export { toInput } from './print.ts';
 export type { ConditionInput } from './print.ts';
+export { explain } from './explain.ts';
+export type { Explanation } from './explain.ts';
 export { profileFacts } from './facts.ts';
+export type { Finding } from './findings.ts';
 export { evaluate } from './reference.ts';
 export { parseSupported, unsupportedIn } from './unsupported.ts';
 export { parseQuery } from './query.ts';
