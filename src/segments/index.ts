@@ -5,6 +5,8 @@ export { timeEdges, timeEdgesOf } from './edges.ts';
 export type { Crossing, TimeEdges, TimeSource } from './edges.ts';
 export { flatten } from './flatten.ts';
 export { LIMITS } from './limits.ts';
+export { lint } from './lint.ts';
+export type { Warning } from './lint.ts';
 export { criteriaOf, criterionKey, hashOf, normalise } from './normalise.ts';
 export { LARGEST_SUMMAND, microUnits } from './numbers.ts';
 export { parseCondition } from './parse.ts';
