@@ -3,6 +3,7 @@
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
+import { isLeaf } from '../segments/tree.ts';
 import type { Criterion, NormalCondition } from '../segments/ast.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { createParameters, type Parameters } from './parameters.ts';
@@ -35,6 +36,7 @@ export function selectMembers(condition: NormalCondition, scope: Scope): ChunkQu
   const everybody = setOf(EVERYBODY);
 
   const algebra = (node: NormalCondition): string => {
+    if (isLeaf(node)) return setOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
     switch (node.kind) {
       case 'all':
         return balanced('bitmapAnd', node.children.map(algebra));
@@ -42,8 +44,6 @@ export function selectMembers(condition: NormalCondition, scope: Scope): ChunkQu
         return balanced('bitmapOr', node.children.map(algebra));
       case 'not':
         return `bitmapAndnot(${everybody}, ${algebra(node.child)})`;
-      default:
-        return setOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
     }
   };
 

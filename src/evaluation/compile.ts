@@ -119,7 +119,11 @@ function measureOf(measure: Measure, parameters: Parameters): { of: (match: stri
           `sumIf(${micro(value)}, ${match} AND ${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND})`,
       };
     }
-    default:
+    case 'average':
+    case 'min':
+    case 'max':
+    case 'distinct':
+    case 'days':
       throw notComputed(measure);
   }
 }

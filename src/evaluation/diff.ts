@@ -1,5 +1,6 @@
 /** From truths to changes. Pure. */
 import { criterionKey } from '../segments/normalise.ts';
+import { isLeaf } from '../segments/tree.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 import type { ChangeCause, EventReference } from '../storage/profile-changes.ts';
 import type { SegmentInForce } from './registry.ts';
@@ -31,6 +32,7 @@ export interface Difference {
 
 /** Boolean algebra over the truths of the criteria. */
 export function isTrue(condition: NormalCondition, truthOf: (criterion: string) => boolean): boolean {
+  if (isLeaf(condition)) return truthOf(criterionKey(condition));
   switch (condition.kind) {
     case 'all':
       return condition.children.every((child) => isTrue(child, truthOf));
@@ -38,8 +40,6 @@ export function isTrue(condition: NormalCondition, truthOf: (criterion: string) 
       return condition.children.some((child) => isTrue(child, truthOf));
     case 'not':
       return !isTrue(condition.child, truthOf);
-    default:
-      return truthOf(criterionKey(condition));
   }
 }
 

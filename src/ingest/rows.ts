@@ -88,4 +88,3 @@ export function kindOf(value: Value): PropertyKind {
   if (typeof value === 'number') return 'number';
   return typeof value === 'boolean' ? 'boolean' : 'list';
 }
-

@@ -11,9 +11,11 @@ import type {
 import { canonicalJson } from './canonical.ts';
 import { numberHolds, textHolds } from './filters.ts';
 import { EVENT_VALUE } from './paths.ts';
+import { isLeaf } from './tree.ts';
 
 /** Whether the condition is the same for everyone, always: true, false, or null for what is not known to be. */
 export function constantOf(condition: NormalCondition): boolean | null {
+  if (isLeaf(condition)) return isImpossible(condition) ? false : isCertain(condition) ? true : null;
   switch (condition.kind) {
     case 'not': {
       const inner = constantOf(condition.child);
@@ -25,8 +27,6 @@ export function constantOf(condition: NormalCondition): boolean | null {
       const inner = conjunction(condition.children.map(opposite));
       return inner === null ? null : !inner;
     }
-    default:
-      return isImpossible(condition) ? false : isCertain(condition) ? true : null;
   }
 }
 
@@ -108,7 +108,13 @@ function demandsOf(condition: NormalCondition): Demand[] {
       const number = { op: negated ? 'atLeast' : 'lessThan', value: inner.percent } as const;
       return [{ of: `sample ${inner.salt}`, must: { kind: 'number', number } }];
     }
-    default:
+    case 'all':
+    case 'any':
+    case 'not':
+    case 'sequence':
+    case 'segment':
+    case 'near':
+    case 'trend':
       return [];
   }
 }

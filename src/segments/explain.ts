@@ -3,6 +3,7 @@ import type { Condition, Context, ProfileFacts } from './ast.ts';
 import { findingOf, type Finding } from './findings.ts';
 import { describe } from './text.ts';
 import { timelines } from './timeline.ts';
+import { isLeaf } from './tree.ts';
 
 export interface Explanation {
   /** The node, as a sentence. */
@@ -30,10 +31,7 @@ export function explain(
     return {
       text: describe(node),
       satisfied: initially,
-      finding:
-        node.kind === 'all' || node.kind === 'any' || node.kind === 'not'
-          ? null
-          : findingOf(node, facts, { at, timeZone: context.timeZone }),
+      finding: isLeaf(node) ? findingOf(node, facts, { at, timeZone: context.timeZone }) : null,
       flipsAt: flips[0] ?? null,
       children: children.map(visit),
     };

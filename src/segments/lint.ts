@@ -4,6 +4,7 @@ import { canonicalJson } from './canonical.ts';
 import { constantOf } from './contradictions.ts';
 import { hashOf, normalise } from './normalise.ts';
 import { normaliseProperty } from './normalise-filters.ts';
+import { isLeaf } from './tree.ts';
 
 export interface Warning {
   code: 'CONTRADICTORY' | 'ALWAYS_TRUE' | 'DUPLICATE' | 'COSTLY';
@@ -43,14 +44,13 @@ function lintNode(condition: Condition, path: Path): { warnings: Warning[]; hasC
 }
 
 function childrenOf(condition: Condition): [child: Condition, step: string[]][] {
+  if (isLeaf(condition)) return [];
   switch (condition.kind) {
     case 'all':
     case 'any':
       return condition.children.map((child, i) => [child, [condition.kind, `${i}`]]);
     case 'not':
       return [[condition.child, ['not']]];
-    default:
-      return [];
   }
 }
 
@@ -74,6 +74,7 @@ function constantWarning(condition: Condition, path: Path): Warning | null {
 }
 
 function partWarnings(condition: Condition, path: Path): Warning[] {
+  if (isLeaf(condition)) return leafWarnings(condition, path);
   switch (condition.kind) {
     case 'all':
     case 'any':
@@ -83,8 +84,6 @@ function partWarnings(condition: Condition, path: Path): Warning[] {
       ];
     case 'not':
       return [];
-    default:
-      return leafWarnings(condition, path);
   }
 }
 
@@ -100,7 +99,12 @@ function leafWarnings(leaf: Leaf, path: Path): Warning[] {
       return regexWarnings(leaf.filter, [...path, 'property', 'filter']);
     case 'consent':
       return leaf.source ? textWarnings(leaf.source, [...path, 'consent', 'source']) : [];
-    default:
+    case 'segment':
+    case 'near':
+    case 'region':
+    case 'prediction':
+    case 'trend':
+    case 'sample':
       return [];
   }
 }

@@ -25,6 +25,7 @@ import {
 } from './normalise-filters.ts';
 import { predictionPath } from './paths.ts';
 import { COUNTRIES_OF } from './places.ts';
+import { isLeaf } from './tree.ts';
 
 /**
  * A condition that is true for exactly the same profiles at every instant, in a form that many ways of saying the same
@@ -33,14 +34,13 @@ import { COUNTRIES_OF } from './places.ts';
  * ("did it 0 times" has become "not: did it at least once"). Applying it twice changes nothing.
  */
 export function normalise(condition: Condition): NormalCondition {
+  if (isLeaf(condition)) return normaliseLeaf(condition);
   switch (condition.kind) {
     case 'all':
     case 'any':
       return combine(condition.kind, condition.children.map(normalise));
     case 'not':
       return negate(normalise(condition.child));
-    default:
-      return normaliseLeaf(condition);
   }
 }
 
@@ -94,12 +94,9 @@ export function criteriaOf(condition: Condition): Leaf[];
 export function criteriaOf(condition: Condition): Leaf[] {
   const found = new Map<string, Leaf>();
   const visit = (node: Condition): void => {
-    if (node.kind === 'all' || node.kind === 'any') node.children.forEach(visit);
-    else if (node.kind === 'not') visit(node.child);
-    else {
-      const key = criterionKey(node);
-      if (!found.has(key)) found.set(key, node);
-    }
+    if (!isLeaf(node)) return node.kind === 'not' ? visit(node.child) : node.children.forEach(visit);
+    const key = criterionKey(node);
+    if (!found.has(key)) found.set(key, node);
   };
   visit(condition);
   return [...found.values()];

@@ -17,6 +17,7 @@ import type {
 } from './ast.ts';
 import { printDuration } from './duration.ts';
 import { predictionOf } from './paths.ts';
+import { isLeaf } from './tree.ts';
 
 /** Plain JSON in the shape of the API's ConditionInput. */
 export type ConditionInput = Record<string, unknown>;
@@ -27,14 +28,13 @@ export type ConditionInput = Record<string, unknown>;
  * form.
  */
 export function toInput(condition: Condition): ConditionInput {
+  if (isLeaf(condition)) return leafInput(condition);
   switch (condition.kind) {
     case 'all':
     case 'any':
       return { [condition.kind]: condition.children.map(toInput) };
     case 'not':
       return { not: toInput(condition.child) };
-    default:
-      return leafInput(condition);
   }
 }
 

@@ -22,6 +22,7 @@ import { predictionPath } from './paths.ts';
 import { COUNTRIES_OF } from './places.ts';
 import { isInSample } from './sample.ts';
 import { sequenceHolds } from './sequences.ts';
+import { isLeaf } from './tree.ts';
 
 /** Whether the condition is true for the profile at the instant (epoch milliseconds). */
 export function evaluate(
@@ -34,6 +35,7 @@ export function evaluate(
 }
 
 function holds(condition: Condition, facts: ProfileFacts, when: When): boolean {
+  if (isLeaf(condition)) return leafHolds(condition, facts, when);
   switch (condition.kind) {
     case 'all':
       return condition.children.every((child) => holds(child, facts, when));
@@ -41,8 +43,6 @@ function holds(condition: Condition, facts: ProfileFacts, when: When): boolean {
       return condition.children.some((child) => holds(child, facts, when));
     case 'not':
       return !holds(condition.child, facts, when);
-    default:
-      return leafHolds(condition, facts, when);
   }
 }
 

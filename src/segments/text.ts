@@ -29,6 +29,7 @@ import {
   windowText,
   type Style,
 } from './text-values.ts';
+import { isLeaf } from './tree.ts';
 import { CHANNEL_WORDS, DIMENSION_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
 
 /** Of a longer list, this many values are shown, and the number of the others. */
@@ -53,6 +54,7 @@ export function toQuery(condition: Condition): string {
 }
 
 function conditionText(condition: Condition, style: Style): string {
+  if (isLeaf(condition)) return leafText(condition, style);
   switch (condition.kind) {
     case 'all':
       return combinationText(condition.children, ' and ', style);
@@ -60,8 +62,6 @@ function conditionText(condition: Condition, style: Style): string {
       return combinationText(condition.children, ' or ', style);
     case 'not':
       return `not (${conditionText(condition.child, style)})`;
-    default:
-      return leafText(condition, style);
   }
 }
 
@@ -112,7 +112,11 @@ function eventText({ metric, where, measure, is, within }: EventCriterion, style
       return [countText(name, is), ...tail].join(' ');
     case 'days':
       return [`has done ${name} on ${amountText(is, 'day')}`, ...tail].join(' ');
-    default:
+    case 'sum':
+    case 'average':
+    case 'min':
+    case 'max':
+    case 'distinct':
       return [`${measureFilterText(measure)} over ${name} ${numberText(is)}`, ...tail].join(' ');
   }
 }

@@ -2,6 +2,7 @@
 import type { Condition, Context, Leaf, ProfileFacts } from './ast.ts';
 import { criteriaOf } from './normalise.ts';
 import { evaluate } from './reference.ts';
+import { isLeaf } from './tree.ts';
 import { turningPoints, yearlyPoints, type TurningPoints } from './turning-points.ts';
 
 /** Truth at an instant, and the instants after it, ascending, at which it turns into its opposite. */
@@ -55,6 +56,7 @@ export function timelines(
     return timeline;
   };
   const compute = (node: Condition): Timeline => {
+    if (isLeaf(node)) return leafTimeline(node);
     switch (node.kind) {
       case 'all':
         return combined(node.children.map(timelineOf), (trues, count) => trues === count);
@@ -64,8 +66,6 @@ export function timelines(
         const { initially, flips } = timelineOf(node.child);
         return { initially: !initially, flips };
       }
-      default:
-        return leafTimeline(node);
     }
   };
   return timelineOf;

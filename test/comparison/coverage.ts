@@ -44,6 +44,16 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch(`window.${condition.within?.kind ?? 'ever'}`);
       number(condition.measure.kind, condition.is);
       for (const { filter } of condition.where) value(filter);
+      return;
+    case 'sequence':
+    case 'consent':
+    case 'segment':
+    case 'near':
+    case 'region':
+    case 'prediction':
+    case 'trend':
+    case 'sample':
+      touch(condition.kind);
   }
 }
 

@@ -62,7 +62,10 @@ function everySource(criterion: Criterion): TimeSource[] {
       return [{ of: 'consent', channel: criterion.channel }];
     case 'trend':
       return [{ of: 'prediction', path: criterion.path }];
-    default:
+    case 'property':
+    case 'near':
+    case 'segment':
+    case 'sample':
       return [];
   }
 }

@@ -205,7 +205,8 @@ function check(
 ): void {
   let part: Condition = condition;
   let parent: Condition | null = null;
-  for (let i = 0; i < path.length && !('where' in part);) {
+  let i = 0;
+  while (i < path.length) {
     parent = part;
     if (part.kind === 'not') {
       part = part.child;
@@ -213,7 +214,7 @@ function check(
     } else if ('children' in part) {
       part = part.children[Number(path[i + 1])] as Condition;
       i += 2;
-    } else break;
+    } else return checkFilter(part, Number(path.at(-1)), code, truths, message);
   }
   if (code === 'CONTRADICTORY') expect(truths(part), message).not.toContain(true);
   if (code === 'ALWAYS_TRUE') expect(truths(part), message).not.toContain(false);
@@ -221,4 +222,17 @@ function check(
     const without = { ...parent, children: parent.children.filter((_, i) => i !== Number(path.at(-1))) };
     expect(truths(without), message).toEqual(truths(parent));
   }
+}
+
+/** A warning about a filter of an event. */
+function checkFilter(
+  event: Condition,
+  place: number,
+  code: Warning['code'],
+  truths: (condition: Condition) => boolean[],
+  message: string,
+): void {
+  if (event.kind !== 'event' || code !== 'DUPLICATE') return;
+  const without = { ...event, where: event.where.filter((_, i) => i !== place) };
+  expect(truths(without), message).toEqual(truths(event));
 }

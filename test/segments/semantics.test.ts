@@ -5,6 +5,7 @@ import { factsOf } from '../comparison/generate.ts';
 import { EVENT_SENTENCES } from './sentences-events.ts';
 import { PROFILE_SENTENCES } from './sentences-profile.ts';
 import { TIME_SENTENCES } from './sentences-time.ts';
+import { USE_SENTENCES } from './sentences-use.ts';
 import { did, holds, messageOf, mistakes, NOW, parsed, profile, trueFor } from './helpers.ts';
 
 const YES = { property: { path: 'email', filter: { exists: true } } };
@@ -21,6 +22,7 @@ const SENTENCES: Record<string, () => void> = {
   ...EVENT_SENTENCES,
   ...PROFILE_SENTENCES,
   ...TIME_SENTENCES,
+  ...USE_SENTENCES,
   'Every condition is either true or false for a profile at an instant; there is no third value.': () => {
     for (const value of [undefined, null, '', 0, false, 'text', 5, [], {}]) {
       for (const filter of [{ text: { notEquals: 'a' } }, { number: { notEquals: 1 } }, { boolean: false }]) {
