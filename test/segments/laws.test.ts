@@ -9,6 +9,7 @@ import { toInput } from '../../src/segments/print.ts';
 import { parseQuery } from '../../src/segments/query.ts';
 import { evaluate } from '../../src/segments/reference.ts';
 import { effectOfEvent } from '../../src/segments/effect.ts';
+import { turningPoints } from '../../src/segments/turning-points.ts';
 import { toQuery } from '../../src/segments/text.ts';
 import { dependenciesOf } from '../../src/segments/touch.ts';
 import { parsed, profile } from './helpers.ts';
@@ -249,7 +250,9 @@ describe('laws of conditions', () => {
             for (const day of [0, 1, 2, 7, 8, 31, 365])
               turns.add(startOfDay(dayOf(at, context.timeZone) + day, context.timeZone));
           }
-          const instants = [...new Set([...turns, ...[...turns].map((at) => at - 1)])].sort((a, b) => a - b);
+          // Also where explanations look for flips, which is found independently.
+          const asked = [...turns, ...turningPoints(criterion, facts, context.timeZone).once];
+          const instants = [...new Set([...asked, ...asked.map((at) => at - 1)])].sort((a, b) => a - b);
           for (const [i, at] of instants.entries()) {
             const before = instants[i - 1];
             if (before === undefined || turns.has(at)) continue;
