@@ -5,7 +5,7 @@
  */
 import type { EventCriterion, NumberFilter, TimeWindow } from '../segments/ast.ts';
 import { canonicalJson } from '../segments/canonical.ts';
-import { compileEventFilters, type Instant } from './compile.ts';
+import { compileEventFilters, notComputed, type Instant } from './compile.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface Rules {
@@ -145,6 +145,8 @@ function boundsOf(window: TimeWindow | null): { after: Bound; through: Bound } {
         after: { at: window.from === null ? null : window.from - 1, ago: null },
         through: { at: window.to === null ? null : window.to - 1, ago: 0 },
       };
+    case 'calendar':
+      throw notComputed(window);
   }
 }
 
