@@ -56,9 +56,11 @@ PARTITION BY toYYYYMM(time)
 ORDER BY (account, profile, metric, time)
 SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10, index_granularity = 2048;
 
+-- What merges copy is written to both tables directly.
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_events_by_profile TO events_by_profile AS
 SELECT *
-FROM events;
+FROM events
+WHERE NOT copied;
 
 -- Events that arrived before their time: the clock wakes their profiles when it comes. Written to directly, since a
 -- view would cost every insert as much again for something so rare.

@@ -1,4 +1,6 @@
 /** After merges: the sources' events are counted for the targets. */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../runtime/clock.ts';
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 
 export interface Merge {
@@ -6,24 +8,58 @@ export interface Merge {
   target: number;
 }
 
+export interface CopyDeps {
+  clickhouse: ClickHouse;
+  clock: Clock;
+}
+
 /** Merges that one pair of statements carries out. */
 const MERGES_PER_COPY = 1_000;
+const COPY_SECONDS = 60;
+const POLL_MS = 50;
 
 /**
  * Copies the events of each source that its target does not have yet. Repeating it copies nothing again; only the
  * writer of the targets' partition does it, so no two copies run at once. No source may come twice.
  */
 export async function copyEvents(
-  clickhouse: ClickHouse,
+  deps: CopyDeps,
+  partition: number,
   account: number,
   merges: readonly Merge[],
 ): Promise<void> {
+  const name = `copy-${deps.clickhouse.database}-${partition}-`;
+  await untilEnded(deps, name);
   for (let start = 0; start < merges.length; start += MERGES_PER_COPY) {
-    await copy(clickhouse, account, merges.slice(start, start + MERGES_PER_COPY));
+    await copy(deps.clickhouse, name, account, merges.slice(start, start + MERGES_PER_COPY));
   }
 }
 
-async function copy(clickhouse: ClickHouse, account: number, merges: readonly Merge[]): Promise<void> {
+/** A statement outlives the process that sent it: what a predecessor has begun could copy the same events beside us. */
+async function untilEnded({ clickhouse, clock }: CopyDeps, name: string): Promise<void> {
+  const deadline = clock.now() + 2 * COPY_SECONDS * 1_000;
+  for (;;) {
+    const rows = await query<{ running: string }>(
+      clickhouse,
+      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {name:String})',
+      { name },
+    );
+    if (rows[0]?.running === '0') return;
+    if (clock.now() >= deadline) throw new Error('the copy of a predecessor does not end');
+    await clock.sleep(POLL_MS);
+  }
+}
+
+/**
+ * Each of the two tables on its own, by what it lacks itself: a copy that was interrupted between a table and its view
+ * would else be taken for missing in both, or in none.
+ */
+async function copy(
+  clickhouse: ClickHouse,
+  name: string,
+  account: number,
+  merges: readonly Merge[],
+): Promise<void> {
   const parameters = {
     account,
     sources: merges.map(({ source }) => source),
@@ -33,39 +69,40 @@ async function copy(clickhouse: ClickHouse, account: number, merges: readonly Me
   const fromSources = `
     FROM events_by_profile
     WHERE account = {account:UInt32} AND profile IN {sources:Array(UInt32)}`;
-  const missing = `
-    SELECT *
-    ${fromSources}
-      AND (${targetOf}, id) NOT IN (
-        SELECT profile, id
-        FROM events_by_profile
-        WHERE account = {account:UInt32} AND profile IN {targets:Array(UInt32)}
-      )`;
-  const [set] = await query<{ size: string; future: string; hash: string }>(
+  const run = (sql: string) =>
+    command(clickhouse, sql, parameters, {
+      timeoutSeconds: COPY_SECONDS,
+      queryId: `${name}${randomUUID()}`,
+      settings: { deduplicate_insert_select: 'disable' },
+    });
+  const [found] = await query<{ events: string; future: string }>(
     clickhouse,
-    `SELECT count() AS size, countIf(time > arrived_at) AS future, groupBitXor(sipHash64(${targetOf}, id)) AS hash
-     FROM (${missing})`,
+    `SELECT count() AS events, countIf(time > arrived_at) AS future ${fromSources}`,
     parameters,
   );
-  if (!set || set.size === '0') return;
-  if (set.future !== '0') {
+  if (!found || found.events === '0') return;
+  if (found.future !== '0') {
     // First, and without looking what is there: waking somebody twice does no harm.
-    await command(
-      clickhouse,
-      `INSERT INTO future_events
-       SELECT account, metric, ${targetOf}, time
-       ${fromSources} AND time > arrived_at`,
-      parameters,
-    );
+    await run(`INSERT INTO future_events
+      SELECT account, metric, ${targetOf}, time
+      ${fromSources} AND time > arrived_at`);
   }
-  await command(
-    clickhouse,
-    `INSERT INTO events
-     SELECT * REPLACE (${targetOf} AS profile, true AS copied)
-     FROM (${missing})
-     ORDER BY profile, id`,
-    parameters,
-    // After a crash between the table and its view the same set is missing again, and comes under the same token.
-    { settings: { insert_deduplication_token: `merge:${account}:${set.size}:${set.hash}` } },
-  );
+  const metrics = `SELECT metric ${fromSources}`;
+  for (const [table, among] of [
+    ['events', `metric IN (${metrics}) AND`],
+    ['events_by_profile', ''],
+  ] as const) {
+    // Within: outside, the new profile would take the place of the old one in every expression.
+    await run(`INSERT INTO ${table}
+      SELECT * REPLACE (${targetOf} AS profile, true AS copied)
+      FROM (
+        SELECT *
+        ${fromSources}
+          AND (${targetOf}, id) NOT IN (
+            SELECT profile, id
+            FROM ${table}
+            WHERE account = {account:UInt32} AND ${among} profile IN {targets:Array(UInt32)}
+          )
+      )`);
+  }
 }

@@ -137,7 +137,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
 
   /** All merges of an account that wait, together: one by one they would hold up everything behind them. */
   async function takeMerges(account: number, merges: MergeMessage[]): Promise<void> {
-    await copyEvents(deps.clickhouse, account, merges);
+    await copyEvents(deps, partition, account, merges);
     // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
     // had committed before carrying, so looking now, after the copy, misses none.
     const further = await readMerged(

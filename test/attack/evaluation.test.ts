@@ -3,6 +3,7 @@ import path from 'node:path';
 import { eq } from 'drizzle-orm';
 import { beforeAll, afterAll, expect, it } from 'vitest';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
+import { copyEvents } from '../../src/evaluation/merge.ts';
 import { populate, storedMemberships } from '../../src/evaluation/memberships.ts';
 import { openPartition } from '../../src/evaluation/partition.ts';
 import { newProfile } from '../../src/ingest/apply.ts';
@@ -100,6 +101,71 @@ it('computes a condition with as many conditions as are allowed', async () => {
     property: { path: `properties.x${i || ''}`, filter: { text: { startsWith: `it's` } } },
   }));
   expect(await membersOf({ any: children })).toBe(1);
+});
+
+it.each([
+  ['the table and not its look-up', ['events']],
+  ['the look-up and not the table', ['events_by_profile']],
+])(
+  'copies events once although a copy was interrupted after %s, and more have come since',
+  async (_, tables) => {
+    const [source, target] = tables[0] === 'events' ? [70, 71] : [80, 81];
+    const event = (profile: number, n: number, copied: boolean) =>
+      JSON.stringify({
+        account: ACCOUNT,
+        metric: 1 + (n % 2),
+        profile,
+        time: new Date(1_700_000_000_000 + n).toISOString(),
+        id: `00000000-0000-4000-8000-${String(source * 1_000 + n).padStart(12, '0')}`,
+        unique_id: `${source}-${n}`,
+        value: null,
+        currency: '',
+        texts: {},
+        numbers: {},
+        booleans: {},
+        lists: {},
+        properties: '{}',
+        arrived_at: new Date(1_700_000_001_000).toISOString(),
+        copied,
+      });
+    await insertLines(
+      clickhouse,
+      'events',
+      [1, 2, 3].map((n) => event(source, n, false)),
+      `own ${source}`,
+    );
+    for (const table of tables) {
+      await clickhouse.client.exec({
+        query: `INSERT INTO ${table} FORMAT JSONEachRow\n${[1, 2].map((n) => event(target, n, true)).join('\n')}`,
+      });
+    }
+    for (let time = 0; time < 2; time++)
+      await copyEvents({ clickhouse, clock: systemClock }, 0, ACCOUNT, [{ source, target }]);
+    for (const table of ['events', 'events_by_profile']) {
+      const rows = await query<{ events: string; distinct: string }>(
+        clickhouse,
+        `SELECT count() AS events, uniqExact(id) AS distinct FROM ${table}
+       WHERE account = {account:UInt32} AND profile = {target:UInt32}`,
+        { account: ACCOUNT, target },
+      );
+      expect([table, ...rows]).toEqual([table, { events: '3', distinct: '3' }]);
+    }
+  },
+);
+
+it('waits for the copy that a predecessor has begun', async () => {
+  const [source, target] = [90, 91];
+  const running = clickhouse.client.query({
+    query: 'SELECT sleep(2)',
+    query_id: `copy-${clickhouse.database}-3-of-a-predecessor`,
+  });
+  const began = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await copyEvents({ clickhouse, clock: systemClock }, 2, ACCOUNT, [{ source, target }]);
+  expect(performance.now() - began).toBeLessThan(1_500);
+  await copyEvents({ clickhouse, clock: systemClock }, 3, ACCOUNT, [{ source, target }]);
+  expect(performance.now() - began).toBeGreaterThan(1_900);
+  await (await running).text();
 });
 
 it('carries events on when the next merge was carried out before this one', async () => {

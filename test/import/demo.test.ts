@@ -42,7 +42,7 @@ describe('npm run demo', () => {
       Number(match[1]),
     );
     expect(new Set(counts).size).toBeGreaterThan(2);
-    expect(stdout).toMatch(/(\d+) events sent in 36 s/);
+    expect(stdout).toMatch(/\d+ events sent in \d+ s/);
     // Segments are made once, whoever plays next.
     const names = async () => {
       const { segments } = await server().client.request<{ segments: { nodes: { name: string }[] } }>(

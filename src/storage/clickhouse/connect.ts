@@ -38,6 +38,8 @@ export interface QueryOptions {
   timeoutSeconds?: number;
   signal?: AbortSignal;
   settings?: Record<string, string | number>;
+  /** By which system.processes knows it. */
+  queryId?: string;
 }
 
 /** `http://user:password@host:8123/database`. The database is created when it is missing. */
@@ -104,6 +106,7 @@ export async function command(
       wait_end_of_query: 1,
       ...options.settings,
     },
+    ...(options.queryId ? { query_id: options.queryId } : {}),
     ...(options.signal ? { abort_signal: options.signal } : {}),
   });
 }
