@@ -25,53 +25,64 @@ export interface ChunkQuery {
 }
 
 /** Everyone who is there: criterion 0 of each query. */
-const EVERYBODY = 0;
+export const EVERYBODY = 0;
 
 /** The members of a normalised condition, chunk by chunk. */
 export function selectMembers(condition: NormalCondition, scope: Scope): ChunkQuery {
   const parameters = createParameters();
   const criteria = criteriaOf(condition);
-  const numbers = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
-  const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
-  const everybody = setOf(EVERYBODY);
+  const members = setAlgebra(criteria, setOf)(condition);
+  const sql = `
+    SELECT chunk, bitmapAnd(${setOf(EVERYBODY)}, ${members}) AS members
+    FROM (${scanAll(criteria, scope, parameters)})
+    GROUP BY chunk`;
+  return { sql, parameters };
+}
 
+/** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
+export function scanAll(criteria: readonly Criterion[], scope: Scope, parameters: Parameters): string {
+  const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
+  return [scanEverybody(scope, parameters), ...sets]
+    .map(
+      (
+        scan,
+        number,
+      ) => `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+      FROM (${scan})
+      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`,
+    )
+    .join('\n      UNION ALL\n      ');
+}
+
+/** Conditions over these criteria as expressions over bitmaps, of which `nameOf` says what they are called. */
+export function setAlgebra(
+  criteria: readonly Criterion[],
+  nameOf: (criterion: number) => string,
+): (condition: NormalCondition) => string {
+  const numbers = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
   const algebra = (node: NormalCondition): string => {
-    if (isLeaf(node)) return setOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
+    if (isLeaf(node)) return nameOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
     switch (node.kind) {
       case 'all':
         return balanced('bitmapAnd', node.children.map(algebra));
       case 'any':
         return balanced('bitmapOr', node.children.map(algebra));
       case 'not':
-        return `bitmapAndnot(${everybody}, ${algebra(node.child)})`;
+        return `bitmapAndnot(${nameOf(EVERYBODY)}, ${algebra(node.child)})`;
     }
   };
-
-  const scans = [scanEverybody(scope, parameters), ...sets].map(
-    (
-      scan,
-      number,
-    ) => `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
-      FROM (${scan})
-      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`,
-  );
-  const sql = `
-    SELECT chunk, bitmapAnd(${everybody}, ${algebra(condition)}) AS members
-    FROM (
-      ${scans.join('\n      UNION ALL\n      ')}
-    )
-    GROUP BY chunk`;
-  return { sql, parameters };
+  return algebra;
 }
 
 /** As a tree of little depth: ClickHouse refuses expressions that are nested a thousand times. */
-function balanced(operation: string, sets: string[]): string {
+export function balanced(operation: string, sets: string[]): string {
   const middle = sets.length >> 1;
   if (middle === 0) return sets[0] ?? setOf(EVERYBODY);
   return `${operation}(${balanced(operation, sets.slice(0, middle))}, ${balanced(operation, sets.slice(middle))})`;
 }
 
-function setOf(criterion: number): string {
+/** The set of a criterion as an aggregate over the rows of `scanAll`. */
+export function setOf(criterion: number): string {
   return `groupBitmapMergeStateIf(members, criterion = ${criterion})`;
 }
 

@@ -1,7 +1,7 @@
 /** Creating, editing and deleting segments: write it down, then tell every evaluator partition. */
 import type { Clock } from '../runtime/clock.ts';
 import { toInput } from '../segments/print.ts';
-import { parseSupported } from '../segments/unsupported.ts';
+import { parseSupported, parseSupportedQuery } from '../segments/unsupported.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';
@@ -19,24 +19,33 @@ export interface DefinitionError {
   field: string[] | null;
   code: 'REQUIRED' | 'INVALID' | 'TOO_LONG' | 'TOO_LARGE' | 'TOO_MANY' | 'UNSUPPORTED' | 'NOT_FOUND';
   message: string;
+  /** Of a mistake in a query, both from 1 on. */
+  place?: { line: number; column: number };
+}
+
+/** Who is to be in a segment, not yet checked: a ConditionInput, or the same typed. Null is as good as absent. */
+export interface DefinitionInput {
+  condition?: unknown;
+  query?: string | null | undefined;
 }
 
 const NAME_LENGTH = 255;
 
-/** The segment is COMPUTING until every partition has populated it. `condition` is ConditionInput, not yet checked. */
+/** The segment is COMPUTING until every partition has populated it. */
 export async function createSegment(
   deps: DefinitionDeps,
   account: number,
-  input: { name: string; condition: unknown },
+  input: DefinitionInput & { name: string },
 ): Promise<{ segment: number } | { userErrors: DefinitionError[] }> {
-  const condition = checkCondition(input.condition);
-  const userErrors = [...nameErrors(input.name), ...condition.userErrors];
+  const checked = checkDefinition(input) ?? { userErrors: [NOTHING_SAID] };
+  if ('userErrors' in checked) return { userErrors: [...nameErrors(input.name), ...checked.userErrors] };
+  const userErrors = nameErrors(input.name);
   if (userErrors.length > 0) return { userErrors };
   const segment = await insertSegment(
     deps.mysql,
     account,
     input.name.trim(),
-    condition.definition,
+    checked.definition,
     deps.clock.now(),
   );
   await announce(deps.log, { kind: 'definition', account, segment, version: 1 });
@@ -48,17 +57,17 @@ export async function updateSegment(
   deps: DefinitionDeps,
   account: number,
   segment: number,
-  input: { name?: string | null | undefined; condition?: unknown },
+  input: DefinitionInput & { name?: string | null | undefined },
 ): Promise<{ segment: number } | { userErrors: DefinitionError[] }> {
-  const condition = input.condition == null ? null : checkCondition(input.condition);
+  const checked = checkDefinition(input);
   const userErrors = [
     ...(input.name == null ? [] : nameErrors(input.name)),
-    ...(condition?.userErrors ?? []),
+    ...(checked && 'userErrors' in checked ? checked.userErrors : []),
   ];
   if (userErrors.length > 0) return { userErrors };
   const change = {
     ...(input.name == null ? {} : { name: input.name.trim() }),
-    ...(condition ? { definition: condition.definition } : {}),
+    ...(checked && 'definition' in checked ? { definition: checked.definition } : {}),
   };
   const changed = await changeSegment(deps.mysql, account, segment, change, deps.clock.now());
   if (!changed) return { userErrors: [NOT_FOUND] };
@@ -111,14 +120,42 @@ function nameErrors(name: string): DefinitionError[] {
   return [];
 }
 
-function checkCondition(input: unknown): { definition: string; userErrors: DefinitionError[] } {
-  const parsed = parseSupported(input);
-  if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)), userErrors: [] };
+const NOTHING_SAID: DefinitionError = {
+  index: null,
+  field: ['input'],
+  code: 'REQUIRED',
+  message: 'say who is to be in it: condition or query',
+};
+
+/** Null when nothing is said of the condition. */
+function checkDefinition({
+  condition,
+  query,
+}: DefinitionInput): { definition: string } | { userErrors: DefinitionError[] } | null {
+  if (condition != null && query != null) {
+    const message = 'condition and query are two ways to say the same; give one of them';
+    return { userErrors: [{ index: null, field: ['input', 'query'], code: 'INVALID', message }] };
+  }
+  if (query != null) {
+    const parsed = parseSupportedQuery(query);
+    if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)) };
+    const userErrors = parsed.errors.map(({ line, column, code, message }): DefinitionError => ({
+      index: null,
+      field: ['input', 'query'],
+      code,
+      message,
+      place: { line, column },
+    }));
+    return { userErrors };
+  }
+  if (condition == null) return null;
+  const parsed = parseSupported(condition);
+  if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)) };
   const userErrors = parsed.errors.map(({ path, code, message }): DefinitionError => ({
     index: null,
     field: ['input', 'condition', ...path],
     code,
     message,
   }));
-  return { definition: '', userErrors };
+  return { userErrors };
 }

@@ -1,9 +1,21 @@
 /** Audiences that nobody saved, and conditions in general. */
 import { countAudience } from '../evaluation/audience.ts';
+import { countNodes, type NodeCount } from '../evaluation/breakdown.ts';
 import type { Condition } from '../segments/ast.ts';
-import { describe, parseSupported } from '../segments/index.ts';
+import {
+  describe,
+  lint,
+  parseSupported,
+  parseSupportedQuery,
+  toQuery,
+  type ParseResult,
+  type QueryResult,
+  type Warning,
+} from '../segments/index.ts';
 import { accountOf, type Context } from './context.ts';
 import { badInput } from './errors.ts';
+
+export type { NodeCount } from '../evaluation/breakdown.ts';
 
 export interface Audience {
   condition: Condition;
@@ -11,18 +23,24 @@ export interface Audience {
 
 /** Throws BAD_USER_INPUT with everything that is wrong with the condition. */
 export function audienceOf(where: unknown): Audience {
-  const parsed = parseSupported(where);
-  if (!parsed.ok) {
-    const first = parsed.errors[0];
-    throw badInput(`The condition is not valid. ${first?.message ?? ''}`, {
-      problems: parsed.errors.slice(0, 20),
-    });
-  }
-  return { condition: parsed.condition };
+  return valid(parseSupported(where), 'condition');
 }
 
-export function audience(_ctx: Context, { where }: { where: unknown }): Audience {
-  return audienceOf(where);
+interface AudienceArgs {
+  where?: unknown;
+  query?: string | null | undefined;
+}
+
+export function audience(_ctx: Context, { where, query }: AudienceArgs): Audience {
+  if ((where == null) === (query == null)) throw badInput('Give exactly one of where and query.');
+  return query == null ? audienceOf(where) : valid(parseSupportedQuery(query), 'query');
+}
+
+function valid(parsed: ParseResult | QueryResult, what: 'condition' | 'query'): Audience {
+  if (parsed.ok) return { condition: parsed.condition };
+  throw badInput(`The ${what} is not valid. ${parsed.errors[0]?.message ?? ''}`, {
+    problems: parsed.errors.slice(0, 20),
+  });
 }
 
 export function audienceCount(ctx: Context, { condition }: Audience): Promise<number> {
@@ -31,4 +49,16 @@ export function audienceCount(ctx: Context, { condition }: Audience): Promise<nu
 
 export function audienceText({ condition }: Audience): string {
   return describe(condition);
+}
+
+export function audienceQuery({ condition }: Audience): string {
+  return toQuery(condition);
+}
+
+export function audienceWarnings({ condition }: Audience): Warning[] {
+  return lint(condition);
+}
+
+export function audienceBreakdown(ctx: Context, { condition }: Audience): Promise<NodeCount> {
+  return countNodes(ctx.deps, accountOf(ctx), condition);
 }

@@ -1,9 +1,16 @@
 /** Segments: saved conditions with their members. */
-import { createSegment, deleteSegment, updateSegment } from '../evaluation/definitions.ts';
+import {
+  createSegment,
+  deleteSegment,
+  updateSegment,
+  type DefinitionError,
+  type DefinitionInput,
+} from '../evaluation/definitions.ts';
 import { containsProfile, listMembers } from '../evaluation/memberships.ts';
 import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
-import { describe, parseCondition } from '../segments/index.ts';
+import type { Condition } from '../segments/ast.ts';
+import { describe, lint, parseCondition, toQuery, type Warning } from '../segments/index.ts';
 import {
   countSegments,
   listSegments,
@@ -14,8 +21,10 @@ import {
 } from '../storage/mysql/segment-reads.ts';
 import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
 import { accountOf, type Context } from './context.ts';
+import { explainFor, type Explanation } from './explanations.ts';
 import { selectProfile, type ProfileRow, type ProfileSelector } from './profiles.ts';
 
+export type { Warning } from '../segments/index.ts';
 export type { SegmentRow, SegmentStatus } from '../storage/mysql/segment-reads.ts';
 
 /** Null for ids that name no living segment of the account. */
@@ -60,9 +69,29 @@ export function segmentCondition(row: SegmentRow): unknown {
 }
 
 export function segmentText(row: SegmentRow): string {
+  return describe(parsedCondition(row));
+}
+
+export function segmentQuery(row: SegmentRow): string {
+  return toQuery(parsedCondition(row));
+}
+
+export function segmentWarnings(row: SegmentRow): Warning[] {
+  return lint(parsedCondition(row));
+}
+
+export function segmentExplain(
+  ctx: Context,
+  row: SegmentRow,
+  { profile }: { profile: ProfileSelector },
+): Promise<Explanation> {
+  return explainFor(ctx, parsedCondition(row), profile);
+}
+
+function parsedCondition(row: SegmentRow): Condition {
   const parsed = parseCondition(segmentCondition(row));
   if (!parsed.ok) throw new Error('a stored condition is not valid');
-  return describe(parsed.condition);
+  return parsed.condition;
 }
 
 export function memberCount(ctx: Context, row: SegmentRow): Promise<number> {
@@ -113,12 +142,12 @@ export async function segmentContains(
 
 export interface SegmentPayload {
   segment: SegmentRow | null;
-  userErrors: UserError[];
+  userErrors: (UserError | DefinitionError)[];
 }
 
 export async function segmentCreate(
   ctx: Context,
-  { input }: { input: { name: string; condition: unknown } },
+  { input }: { input: DefinitionInput & { name: string } },
 ): Promise<SegmentPayload> {
   const result = await createSegment(ctx.deps, accountOf(ctx), input);
   return 'userErrors' in result
@@ -128,16 +157,11 @@ export async function segmentCreate(
 
 export async function segmentUpdate(
   ctx: Context,
-  { id, input }: { id: string; input: { name?: string | null | undefined; condition?: unknown } },
+  { id, input }: { id: string; input: DefinitionInput & { name?: string | null | undefined } },
 ): Promise<SegmentPayload> {
   const number = decodeNumber(id, 'Segment', accountOf(ctx));
   if (number === null) return { segment: null, userErrors: [noSuchSegment()] };
-  // Null changes nothing, like an absent field: neither can be taken away from a segment.
-  const change = {
-    ...(input.name == null ? {} : { name: input.name }),
-    ...(input.condition == null ? {} : { condition: input.condition }),
-  };
-  const result = await updateSegment(ctx.deps, accountOf(ctx), number, change);
+  const result = await updateSegment(ctx.deps, accountOf(ctx), number, input);
   return 'userErrors' in result
     ? { segment: null, userErrors: result.userErrors }
     : changed(ctx, result.segment);

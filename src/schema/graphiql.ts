@@ -123,6 +123,26 @@ query Audience {
 }
 `,
   },
+  {
+    query: `# A condition can be typed. The breakdown has the size of each of its parts; explain says why someone is in, or not.
+
+query Typed($query: String, $profile: ProfileSelector!) {
+  audience(query: $query) {
+    count
+    warnings { code message path }
+    breakdown { text count children { text count } }
+    explain(profile: $profile) {
+      member
+      root { satisfied children { text satisfied found missing flipsAt } }
+    }
+  }
+}
+`,
+    variables: {
+      query: 'did "Placed Order" at least twice in the last 30 days\n  and email ends with "@example.com"',
+      profile: { email: 'ada@example.com' },
+    },
+  },
 ];
 
 let page: Promise<Buffer> | null = null;

@@ -4,6 +4,8 @@ import { encodeId } from '../runtime/global-ids.ts';
 import { builder, Node } from './builder.ts';
 import { Condition } from './conditions.ts';
 import { connectionOf, pageArgs } from './connections.ts';
+import { ConditionWarning } from './condition-warning.ts';
+import { EXPLAIN, Explanation } from './explanation.ts';
 import { Profile, ProfileSelector } from './profile.ts';
 import { USER_ERRORS, UserError } from './user-errors.ts';
 
@@ -39,6 +41,10 @@ export const Segment = builder.objectRef<resolve.SegmentRow>('Segment').implemen
       description: 'The condition as a person would say it.',
       resolve: (row) => resolve.segmentText(row),
     }),
+    query: t.string({
+      description: 'The condition as it can be typed: what came in can be sent back.',
+      resolve: (row) => resolve.segmentQuery(row),
+    }),
     version: t.exposeInt('version', {
       description: 'Counts the conditions that the segment has had, from 1.',
     }),
@@ -66,6 +72,12 @@ export const Segment = builder.objectRef<resolve.SegmentRow>('Segment').implemen
       description: 'Whether someone is a member now. Also false when there is no such profile.',
       args: { profile: t.arg({ type: ProfileSelector, required: true, description: 'Who.' }) },
       resolve: (row, args, ctx) => resolve.segmentContains(ctx, row, args),
+    }),
+    explain: t.field({
+      type: Explanation,
+      description: `Why someone is, or is not, a member. ${EXPLAIN}`,
+      args: { profile: t.arg({ type: ProfileSelector, required: true, description: 'Who.' }) },
+      resolve: (row, args, ctx) => resolve.segmentExplain(ctx, row, args),
     }),
     evaluatedThrough: t.field({
       type: 'DateTime',
@@ -111,21 +123,26 @@ builder.queryFields((t) => ({
 }));
 
 const SegmentCreateInput = builder.inputType('SegmentCreateInput', {
-  description: 'A new segment.',
+  description: 'A new segment. Exactly one of `condition` and `query` says who is to be in it.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'A name for people, at most 255 characters.' }),
-    condition: t.field({ type: Condition, required: true, description: 'Who is to be in it.' }),
+    condition: t.field({ type: Condition, description: 'Who is to be in it.' }),
+    query: t.string({
+      description: 'The same, typed: `did "Placed Order" at least 3 times in the last 30 days`.',
+    }),
   }),
 });
 
 const SegmentUpdateInput = builder.inputType('SegmentUpdateInput', {
-  description: 'What is to change. An absent field, or null, stays as it is.',
+  description:
+    'What is to change. An absent field, or null, stays as it is. At most one of `condition` and `query`.',
   fields: (t) => ({
     name: t.string({ description: 'The new name.' }),
     condition: t.field({
       type: Condition,
       description: 'The new condition. Whoever it lets in or puts out enters or exits with cause DEFINITION.',
     }),
+    query: t.string({ description: 'The new condition, typed.' }),
   }),
 });
 
@@ -138,6 +155,13 @@ const payload = (name: string, description: string) =>
         nullable: true,
         description: 'The segment as it is now; null when there are user errors.',
         resolve: (result) => result.segment,
+      }),
+      warnings: t.field({
+        type: [ConditionWarning],
+        nullable: true,
+        description:
+          'What is valid in the condition and probably not meant; null when there are user errors. The segment is made all the same.',
+        resolve: (result) => result.segment && resolve.segmentWarnings(result.segment),
       }),
       userErrors: t.field({
         type: [UserError],

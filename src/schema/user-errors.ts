@@ -1,4 +1,4 @@
-import type { UserError as UserErrorShape } from '../resolvers/ingest.ts';
+import type { UserError as IngestError } from '../resolvers/ingest.ts';
 import { builder } from './builder.ts';
 
 const UserErrorCode = builder.enumType('UserErrorCode', {
@@ -16,7 +16,20 @@ const UserErrorCode = builder.enumType('UserErrorCode', {
   } as const,
 });
 
-export const UserError = builder.objectRef<UserErrorShape>('UserError').implement({
+interface QueryPlaceShape {
+  line: number;
+  column: number;
+}
+
+const QueryPlace = builder.objectRef<QueryPlaceShape>('QueryPlace').implement({
+  description: 'A place in a typed condition.',
+  fields: (t) => ({
+    line: t.exposeInt('line', { description: 'The line, from 1 on.' }),
+    column: t.exposeInt('column', { description: 'The column, from 1 on, in UTF-16 units.' }),
+  }),
+});
+
+export const UserError = builder.objectRef<IngestError & { place?: QueryPlaceShape }>('UserError').implement({
   description: 'A fault in what was sent: where, what kind, and what would be right.',
   fields: (t) => ({
     index: t.exposeInt('index', {
@@ -31,6 +44,12 @@ export const UserError = builder.objectRef<UserErrorShape>('UserError').implemen
     }),
     code: t.field({ type: UserErrorCode, description: 'The kind of fault.', resolve: (error) => error.code }),
     message: t.exposeString('message', { description: 'The fault and its remedy, for people.' }),
+    place: t.field({
+      type: QueryPlace,
+      nullable: true,
+      description: 'Where the fault is in a typed condition; null for all other faults.',
+      resolve: (error) => error.place ?? null,
+    }),
   }),
 });
 

@@ -12,10 +12,12 @@ export interface Cursor {
   expected: Set<string>;
   /** Where the fields of the input came from: object → field → offset. */
   places: Map<object, Map<string, number>>;
+  /** Conditions besides and, or and not that have been read. */
+  conditions: number;
 }
 
 export function cursorOver(tokens: readonly Token[]): Cursor {
-  return { tokens, position: 0, farthest: 0, expected: new Set(), places: new Map() };
+  return { tokens, position: 0, farthest: 0, expected: new Set(), places: new Map(), conditions: 0 };
 }
 
 export function peek(cursor: Cursor, ahead = 0): Token {

@@ -1,9 +1,19 @@
 /** Conditions as one types them; docs/segment-queries.md has the grammar. `toQuery` writes what is read here. */
 import type { Condition } from './ast.ts';
 import { LIMITS } from './limits.ts';
-import { parseCondition, type CentroidOf, type ConditionErrorCode } from './parse.ts';
+import { parseCondition, type CentroidOf, type ConditionErrorCode, type ParseResult } from './parse.ts';
 import type { ConditionInput } from './print.ts';
-import { accept, cursorOver, expect, fail, Mismatch, missing, peek, type Cursor } from './query-cursor.ts';
+import {
+  accept,
+  cursorOver,
+  expect,
+  fail,
+  Mismatch,
+  missing,
+  peek,
+  reject,
+  type Cursor,
+} from './query-cursor.ts';
 import { leaf } from './query-leaves.ts';
 import { tokenize } from './query-lexer.ts';
 
@@ -28,6 +38,11 @@ const EXPECTED_NAMED = 8;
  * column; of mistakes in the grammar there is one, of others up to LIMITS.errors.
  */
 export function parseQuery(query: string, centroidOf: CentroidOf | null = null): QueryResult {
+  return readQuery(query, (input) => parseCondition(input, centroidOf));
+}
+
+/** The same, with `parse` deciding what may be said. */
+export function readQuery(query: string, parse: (input: ConditionInput) => ParseResult): QueryResult {
   const wrong = (offset: number, code: ConditionErrorCode, problem: string): QueryError => {
     const { line, column } = placeOf(query, offset);
     return { line, column, code, message: `line ${line}, column ${column}: ${problem}` };
@@ -51,7 +66,7 @@ export function parseQuery(query: string, centroidOf: CentroidOf | null = null):
     cursor.position = cursor.farthest;
     return { ok: false, errors: [wrong(peek(cursor).offset, 'INVALID', unexpected(cursor))] };
   }
-  const parsed = parseCondition(input, centroidOf);
+  const parsed = parse(input);
   if (parsed.ok) return parsed;
   return {
     ok: false,
@@ -84,7 +99,13 @@ function one(cursor: Cursor, depth: number): ConditionInput {
     fail();
   }
   if (accept(cursor, 'not')) return { not: one(cursor, depth + 1) };
-  if (!accept(cursor, '(')) return leaf(cursor);
+  if (!accept(cursor, '(')) {
+    // Reading on would only take time.
+    cursor.conditions += 1;
+    if (cursor.conditions > LIMITS.conditions)
+      reject(cursor, cursor.position, `at most ${LIMITS.conditions} conditions`);
+    return leaf(cursor);
+  }
   const inside = anyOf(cursor, depth + 1);
   expect(cursor, ')');
   return inside;

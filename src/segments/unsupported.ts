@@ -4,6 +4,7 @@
  */
 import type { Condition, PropertyFilter, TimeWindow } from './ast.ts';
 import { parseCondition, type ParseResult } from './parse.ts';
+import { readQuery, type QueryResult } from './query.ts';
 import type { ConditionError, Path } from './read.ts';
 
 /** Like parseCondition, without what is not computed yet. */
@@ -12,6 +13,11 @@ export function parseSupported(input: unknown): ParseResult {
   if (!parsed.ok) return parsed;
   const errors = unsupportedIn(parsed.condition);
   return errors.length > 0 ? { ok: false, errors } : parsed;
+}
+
+/** Like parseQuery, without what is not computed yet. */
+export function parseSupportedQuery(query: string): QueryResult {
+  return readQuery(query, parseSupported);
 }
 
 /** An error with code UNSUPPORTED for each part that cannot be computed yet; none when all can. */

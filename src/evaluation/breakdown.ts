@@ -1,0 +1,91 @@
+/** How many profiles satisfy each part of a condition: every criterion is scanned once, the rest is algebra. */
+import type { Condition } from '../segments/ast.ts';
+import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { describe } from '../segments/text.ts';
+import { isLeaf } from '../segments/tree.ts';
+import { query } from '../storage/clickhouse/connect.ts';
+import {
+  EVERYBODY,
+  balanced,
+  scanAll,
+  setAlgebra,
+  setOf,
+  type ChunkQuery,
+  type Scope,
+} from './all-profiles.ts';
+import { metricsOf, type AudienceDeps } from './audience.ts';
+import { createParameters } from './parameters.ts';
+
+export interface NodeCount {
+  /** The node, as a sentence. */
+  text: string;
+  /** Profiles that satisfy it. */
+  count: number;
+  /** Of all, any and not, in their order. */
+  children: NodeCount[];
+}
+
+/** The size of every node at this moment, all from one query. */
+export async function countNodes(
+  deps: AudienceDeps,
+  account: number,
+  condition: Condition,
+): Promise<NodeCount> {
+  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  const { sql, parameters } = selectNodeCounts(condition, {
+    account,
+    at: deps.clock.now(),
+    metrics,
+    chunks: null,
+  });
+  const rows = await query<{ counts: string[] }>(deps.clickhouse, sql, parameters.values);
+  const counts = (rows[0]?.counts ?? []).map(Number).values();
+  const named = (node: Condition): NodeCount => ({
+    text: describe(node),
+    count: counts.next().value ?? 0,
+    children: childrenOf(node).map(named),
+  });
+  return named(condition);
+}
+
+/** A SELECT of one row: `counts` of all nodes, each before its children. */
+export function selectNodeCounts(condition: Condition, scope: Scope): ChunkQuery {
+  const parameters = createParameters();
+  const criteria = criteriaOf(normalise(condition));
+  const nameOf = (criterion: number) => `set_${criterion}`;
+  const algebra = setAlgebra(criteria, nameOf);
+  const counts: string[] = [];
+  const visit = (node: Condition): string => {
+    const place = counts.push('') - 1;
+    const children = childrenOf(node).map(visit);
+    const set = setOfNode(node, children);
+    counts[place] = `sum(bitmapCardinality(bitmapAnd(${nameOf(EVERYBODY)}, ${set})))`;
+    return set;
+  };
+  const setOfNode = (node: Condition, children: string[]): string => {
+    if (isLeaf(node)) return algebra(normalise(node));
+    switch (node.kind) {
+      case 'all':
+        return balanced('bitmapAnd', children);
+      case 'any':
+        return balanced('bitmapOr', children);
+      case 'not':
+        return `bitmapAndnot(${nameOf(EVERYBODY)}, ${children.join('')})`;
+    }
+  };
+  visit(condition);
+  const sets = [EVERYBODY, ...criteria.map((_, i) => i + 1)];
+  const sql = `
+    SELECT [${counts.join(', ')}] AS counts
+    FROM (
+      SELECT chunk, ${sets.map((set) => `${setOf(set)} AS ${nameOf(set)}`).join(', ')}
+      FROM (${scanAll(criteria, scope, parameters)})
+      GROUP BY chunk
+    )`;
+  return { sql, parameters };
+}
+
+function childrenOf(node: Condition): Condition[] {
+  if (isLeaf(node)) return [];
+  return node.kind === 'not' ? [node.child] : node.children;
+}

@@ -1,0 +1,192 @@
+/** Why a condition is true for someone or not: the facts of one profile, gathered for the pure `explain`. */
+import type { Condition, EventFacts, Leaf, PropertyFilter, Value } from '../segments/ast.ts';
+import { timeEdgesOf } from '../segments/edges.ts';
+import { explain, type Explanation as ExplanationNode } from '../segments/explain.ts';
+import { profileFacts } from '../segments/facts.ts';
+import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { describe } from '../segments/text.ts';
+import { isLeaf } from '../segments/tree.ts';
+import { countProfileEvents, readProfileEvents } from '../storage/clickhouse/profile-events.ts';
+import { readAccount } from '../storage/mysql/accounts.ts';
+import { metricsOf, type AudienceDeps } from './audience.ts';
+import { evaluateSubjects } from './changed-profiles.ts';
+import { isTrue } from './diff.ts';
+
+export type { ExplanationNode };
+
+export interface Explanation {
+  /** False: some leaves, and what is made of them, have only a truth: no finding, and no flipsAt. */
+  complete: boolean;
+  root: ExplanationNode;
+}
+
+/** Someone, with the attributes that conditions can ask for. */
+export interface Explained {
+  number: number;
+  attributes: ReadonlyMap<string, Value>;
+}
+
+/** Events of one explanation that are held in memory. */
+const MOST_EVENTS = 20_000;
+/**
+ * Events times instants at which one of them may flip a leaf: what the pure part looks at, in one go, while everything
+ * else in the process waits. About half a second.
+ */
+const MOST_STEPS = 5_000_000;
+
+/**
+ * Explains the condition for the profile at the present instant. What rests on more events than can be looked at one
+ * by one, or on facts that are not gathered here, is decided by ClickHouse instead, and nothing but its truth is said.
+ */
+export async function explainProfile(
+  deps: AudienceDeps,
+  account: number,
+  condition: Condition,
+  { number, attributes }: Explained,
+): Promise<Explanation> {
+  const at = deps.clock.now();
+  const [row, metrics] = await Promise.all([
+    readAccount(deps.mysql.db, account),
+    metricsOf(deps.mysql.db, account, [condition]),
+  ]);
+  const context = { timeZone: row?.timezone ?? 'UTC' };
+  const leaves = criteriaOf(condition);
+  const readable = await readableMetrics(deps, account, number, leaves, metrics, at);
+  const events = await eventsOf(deps, account, number, leaves, metrics, readable);
+  const facts = profileFacts({ number, attributes, events });
+  const known = (leaf: Leaf) => isGathered(leaf) && usesOf(leaf).every(({ metric }) => readable.has(metric));
+
+  const decided = leaves.filter((leaf) => !known(leaf));
+  const subject = { profile: number, instant: at };
+  const criteria = criteriaOf({ kind: 'all', children: decided.map(normalise) });
+  const truths =
+    criteria.length === 0
+      ? null
+      : await evaluateSubjects(deps.clickhouse, { account, metrics }, [subject], criteria);
+  const truthOf = (criterion: string) => truths?.(subject, criterion) ?? false;
+
+  const visit = (node: Condition): ExplanationNode => {
+    if (criteriaOf(node).every(known)) return explain(node, facts, at, context);
+    const children = isLeaf(node) ? [] : (node.kind === 'not' ? [node.child] : node.children).map(visit);
+    const satisfied = satisfiedBy(node, children, truthOf);
+    return { text: describe(node), satisfied, finding: null, flipsAt: null, children };
+  };
+  return { complete: decided.length === 0, root: visit(condition) };
+}
+
+function satisfiedBy(
+  node: Condition,
+  children: readonly ExplanationNode[],
+  truthOf: (criterion: string) => boolean,
+): boolean {
+  if (isLeaf(node)) return isTrue(normalise(node), truthOf);
+  switch (node.kind) {
+    case 'all':
+      return children.every(({ satisfied }) => satisfied);
+    case 'any':
+      return children.some(({ satisfied }) => satisfied);
+    case 'not':
+      return !children.some(({ satisfied }) => satisfied);
+  }
+}
+
+/** Whether what the leaf looks at is gathered here, its events aside. */
+function isGathered({ kind }: Leaf): boolean {
+  switch (kind) {
+    case 'event':
+    case 'sequence':
+    case 'property':
+    case 'near':
+    case 'region':
+    case 'sample':
+      return true;
+    case 'consent':
+    case 'segment':
+    case 'prediction':
+    case 'trend':
+      return false;
+  }
+}
+
+/** The metrics that a leaf looks at, and the properties of their events. */
+function usesOf(leaf: Leaf): { metric: string; paths: string[] }[] {
+  const pathsOf = (where: readonly PropertyFilter[]) => where.map(({ path }) => path);
+  if (leaf.kind === 'sequence')
+    return leaf.steps.map(({ metric, where }) => ({ metric, paths: pathsOf(where) }));
+  if (leaf.kind !== 'event') return [];
+  const measured = 'path' in leaf.measure ? [leaf.measure.path] : [];
+  return [{ metric: leaf.metric, paths: [...pathsOf(leaf.where), ...measured] }];
+}
+
+/** The names of the metrics whose events can all be looked at, the cheapest first; those without events always can. */
+async function readableMetrics(
+  { clickhouse }: AudienceDeps,
+  account: number,
+  profile: number,
+  leaves: readonly Leaf[],
+  metrics: ReadonlyMap<string, number>,
+  at: number,
+): Promise<Set<string>> {
+  const uses = leaves.flatMap((leaf) =>
+    usesOf(leaf).map(({ metric }) => ({ metric, reach: reachOf(leaf, metric) })),
+  );
+  const names = [...new Set(uses.map(({ metric }) => metric))];
+  const asked = names.flatMap((name) => {
+    const metric = metrics.get(name);
+    const reach = Math.max(...uses.filter((use) => use.metric === name).map((use) => use.reach));
+    return metric === undefined ? [] : [{ metric, since: Math.max(0, at - reach) }];
+  });
+  const counts = await countProfileEvents(clickhouse, account, profile, asked);
+  const costs = names.map((name) => {
+    const { events, recent } = counts.get(metrics.get(name) ?? 0) ?? { events: 0, recent: 0 };
+    const times = uses.filter(({ metric }) => metric === name).length;
+    return { name, events, steps: times * events * (1 + 2 * recent) };
+  });
+  costs.sort((a, b) => a.steps - b.steps);
+  const readable = new Set<string>();
+  let [events, steps] = [0, 0];
+  for (const cost of costs) {
+    events += cost.events;
+    steps += cost.steps;
+    if (events > MOST_EVENTS || steps > MOST_STEPS) break;
+    readable.add(cost.name);
+  }
+  return readable;
+}
+
+/** Events of the metric that are older than this (milliseconds) cannot flip the leaf any more. */
+function reachOf(leaf: Leaf, metric: string): number {
+  const reaches = criteriaOf(normalise(leaf)).flatMap((criterion) => {
+    const { crossings, midnights } = timeEdgesOf(criterion);
+    if (midnights) return [Infinity];
+    return crossings.flatMap(({ source, ages }) => {
+      if (source.of === 'eventProperty' && source.metric === metric) return [Infinity];
+      return source.of === 'event' && source.metric === metric ? ages : [];
+    });
+  });
+  return Math.max(0, ...reaches);
+}
+
+async function eventsOf(
+  { clickhouse }: AudienceDeps,
+  account: number,
+  profile: number,
+  leaves: readonly Leaf[],
+  metrics: ReadonlyMap<string, number>,
+  readable: ReadonlySet<string>,
+): Promise<EventFacts[]> {
+  const names = new Map(
+    [...readable].flatMap((name) => {
+      const id = metrics.get(name);
+      return id === undefined ? [] : [[id, name] as const];
+    }),
+  );
+  const paths = leaves.flatMap(usesOf).flatMap((use) => use.paths);
+  const rows = await readProfileEvents(clickhouse, account, profile, [...names.keys()], [...new Set(paths)]);
+  return rows.map(({ metric, time, value, properties }) => ({
+    metric: names.get(metric) ?? '',
+    time,
+    value,
+    properties,
+  }));
+}

@@ -1,0 +1,23 @@
+/** Why someone is in a segment or an audience, or not. */
+import { explainProfile, type Explanation } from '../evaluation/explanation.ts';
+import { attributesOf } from '../ingest/apply.ts';
+import type { Condition } from '../segments/ast.ts';
+import { accountOf, type Context } from './context.ts';
+import { ApiError } from './errors.ts';
+import { selectProfile, type ProfileSelector } from './profiles.ts';
+
+export type { Explanation, ExplanationNode } from '../evaluation/explanation.ts';
+
+export async function explainFor(
+  ctx: Context,
+  condition: Condition,
+  by: ProfileSelector,
+): Promise<Explanation> {
+  const selected = await selectProfile(ctx, by);
+  const row = selected === null ? null : await ctx.loaders.profile.load(selected);
+  if (row === null) throw new ApiError('NOT_FOUND', 'there is no such profile to explain anything for');
+  return explainProfile(ctx.deps, accountOf(ctx), condition, {
+    number: row.number,
+    attributes: attributesOf(row),
+  });
+}
