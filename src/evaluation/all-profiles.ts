@@ -27,9 +27,12 @@ export interface ChunkQuery {
 /** Everyone who is there: criterion 0 of each query. */
 export const EVERYBODY = 0;
 
-/** The members of a normalised condition, chunk by chunk. */
-export function selectMembers(condition: NormalCondition, scope: Scope): ChunkQuery {
-  const parameters = createParameters();
+/** The members of a normalised condition, chunk by chunk. Several that share their parameters fit into one statement. */
+export function selectMembers(
+  condition: NormalCondition,
+  scope: Scope,
+  parameters: Parameters = createParameters(),
+): ChunkQuery {
   const criteria = criteriaOf(condition);
   const members = setAlgebra(criteria, setOf)(condition);
   const sql = `

@@ -81,7 +81,7 @@ export async function segmentCounts(
 }
 
 /** The numbers behind the ids. Unknown and foreign ids are refused alike: nothing would ever be heard of them. */
-async function existingSegments(ctx: Context, ids: readonly string[]): Promise<number[]> {
+export async function existingSegments(ctx: Context, ids: readonly string[]): Promise<number[]> {
   if (ids.length > MAX_SEGMENTS)
     throw new ApiError('TOO_MANY', `at most ${MAX_SEGMENTS} segments can be named`);
   const numbers = ids.map((id) => decodeNumber(id, 'Segment', accountOf(ctx)));

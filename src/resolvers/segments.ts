@@ -22,6 +22,7 @@ import {
 import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
 import { accountOf, type Context } from './context.ts';
 import { explainFor, type Explanation } from './explanations.ts';
+import { membersAt, placeOf } from './history.ts';
 import { selectProfile, type ProfileRow, type ProfileSelector } from './profiles.ts';
 
 export type { Warning } from '../segments/index.ts';
@@ -108,23 +109,32 @@ export interface MemberEdge {
   enteredAt: number;
 }
 
-/** In the order in which the profiles were made. */
-export function segmentMembers(
+/** In the order in which the profiles were made. `at`: a position, at which they were members. */
+export async function segmentMembers(
   ctx: Context,
   row: SegmentRow,
-  args: PageArgs,
+  args: PageArgs & { at?: string | null | undefined },
 ): Promise<Connection<MemberEdge>> {
+  const members = args.at == null ? membersNow(ctx, row) : membersAt(ctx, row, await placeOf(ctx, args.at));
   return paginate('members', args, {
     parts: NUMBER,
-    load: (after, limit) => listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, numberOf(after), limit),
+    load: (after, limit) => members.list(numberOf(after), limit),
     place: ({ profile }) => [profile],
     edge: async ({ profile, enteredAt }, cursor) => {
       const node = await ctx.loaders.profile.load(profile);
       // Who was in it when it was first computed has been in it since it was made.
       return node && { cursor, node, enteredAt: enteredAt ?? row.createdAt };
     },
-    totalCount: () => memberCount(ctx, row),
+    totalCount: members.count,
   });
+}
+
+function membersNow(ctx: Context, row: SegmentRow) {
+  return {
+    list: (after: number | null, limit: number) =>
+      listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, after, limit),
+    count: () => memberCount(ctx, row),
+  };
 }
 
 /** False, too, for a profile that does not exist. */

@@ -23,6 +23,9 @@ export const OPERATION_LIMITS = {
   nodes: 20_000,
 } as const;
 
+/** Fields that read as much as so many objects of a page would cost, so that few of them fit into one operation. */
+const COSTS: Readonly<Record<string, number>> = { history: 200, forecast: 1_000 };
+
 export function useLimits(): Plugin {
   return {
     onParse({ params, setParseFn }) {
@@ -129,7 +132,7 @@ export function measure({ document, operationName, variableValues }: Operation):
     return {
       depth: inside.depth + 1,
       aliases: inside.aliases + (field.alias ? 1 : 0),
-      nodes: size === null ? inside.nodes : size * (1 + inside.nodes),
+      nodes: (COSTS[field.name.value] ?? 0) + (size === null ? inside.nodes : size * (1 + inside.nodes)),
     };
   }
 

@@ -64,8 +64,15 @@ export const Segment = builder.objectRef<resolve.SegmentRow>('Segment').implemen
     }),
     members: t.field({
       type: SegmentMemberConnection,
-      description: 'The members, in the order in which their profiles were made.',
-      args: pageArgs,
+      description:
+        'The members, in the order in which their profiles were made. With `at`, as they were at that position; a profile that has been merged since is shown as the one it went into.',
+      args: {
+        ...pageArgs,
+        at: t.arg({
+          type: 'Position',
+          description: "A position of the account's membership log. Without it: now.",
+        }),
+      },
       resolve: (row, args, ctx) => resolve.segmentMembers(ctx, row, args),
     }),
     contains: t.boolean({

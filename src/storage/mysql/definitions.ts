@@ -155,6 +155,15 @@ export async function markInForce(
     .onDuplicateKeyUpdate({ set: { version } });
 }
 
+/** By evaluator partition: the instant for which the segment was populated there. Absent where it has not been yet. */
+export async function readPopulatedAt(db: Queries, segment: number): Promise<Map<number, number>> {
+  const rows = await db
+    .select({ partition: segmentPartitions.partition, populatedAt: segmentPartitions.populatedAt })
+    .from(segmentPartitions)
+    .where(eq(segmentPartitions.segment, segment));
+  return new Map(rows.map(({ partition, populatedAt }) => [partition, populatedAt]));
+}
+
 /** The definition cannot be computed; the reason is for its author. */
 export async function markFailed(
   db: Queries,

@@ -1,0 +1,49 @@
+/** What time alone will do to a segment: the all-profiles scope at two instants, compared. */
+import { normalise } from '../segments/normalise.ts';
+import type { Condition } from '../segments/ast.ts';
+import { query } from '../storage/clickhouse/connect.ts';
+import { selectMembers } from './all-profiles.ts';
+import { metricsOf, type AudienceDeps } from './audience.ts';
+import { createParameters } from './parameters.ts';
+
+export interface Forecast {
+  leaving: number;
+  joining: number;
+}
+
+/**
+ * Who satisfies the condition now and will not after `withinMs`, and the other way round, if nothing but time happens.
+ * Events that have been sent ahead of their time come of age meanwhile. Who leaves and is back by then is not counted.
+ */
+export async function forecastMembers(
+  deps: AudienceDeps,
+  account: number,
+  condition: Condition,
+  withinMs: number,
+): Promise<Forecast> {
+  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  const normal = normalise(condition);
+  const parameters = createParameters();
+  const now = deps.clock.now();
+  const membersAt = (at: number) =>
+    selectMembers(normal, { account, at, metrics, chunks: null }, parameters).sql;
+  const rows = await query<{ leaving: string; joining: string }>(
+    deps.clickhouse,
+    `SELECT
+       sum(bitmapAndnotCardinality(before, after)) AS leaving,
+       sum(bitmapAndnotCardinality(after, before)) AS joining
+     FROM (
+       SELECT
+         groupBitmapMergeStateIf(members, NOT is_after) AS before,
+         groupBitmapMergeStateIf(members, is_after) AS after
+       FROM (
+         SELECT chunk, false AS is_after, members FROM (${membersAt(now)})
+         UNION ALL
+         SELECT chunk, true AS is_after, members FROM (${membersAt(now + withinMs)})
+       )
+       GROUP BY chunk
+     )`,
+    parameters.values,
+  );
+  return { leaving: Number(rows[0]?.leaving ?? 0), joining: Number(rows[0]?.joining ?? 0) };
+}
