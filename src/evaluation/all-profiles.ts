@@ -3,9 +3,11 @@
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
+import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
-import type { Criterion, NormalCondition } from '../segments/ast.ts';
+import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
+import { compileNear, COORDINATES } from './near.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 
 export interface Scope {
@@ -14,6 +16,8 @@ export interface Scope {
   at: number;
   /** Metric ids by name; a name without one has never had an event. */
   metrics: ReadonlyMap<string, number>;
+  /** The account's. */
+  timeZone: string;
   /** Only these chunks; null: all of them. */
   chunks: readonly number[] | null;
 }
@@ -98,11 +102,30 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       GROUP BY profile
       HAVING argMax(${compileTrait(criterion, parameters)}, revision)`;
   }
+  if (criterion.kind === 'near') {
+    return `SELECT profile
+      FROM traits
+      WHERE ${place(scope, parameters)} AND attribute IN ${parameters.add('Array(String)', COORDINATES)}
+      GROUP BY profile
+      HAVING ${compileNear(criterion, parameters)}`;
+  }
+  if (criterion.kind === 'sample') {
+    return `SELECT profile
+      FROM profiles
+      WHERE ${place(scope, parameters)} AND ${compileSample(criterion, parameters)}`;
+  }
   if (criterion.kind !== 'event') throw notComputed(criterion);
   const metric = scope.metrics.get(criterion.metric) ?? 0;
-  const events = compileEvents(criterion, metric, scope, parameters);
+  const events = compileEvents(criterion, metric, scope, scope.timeZone, parameters);
   const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
   return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;
+}
+
+/** `isInSample` of the language. The limit can be 2^64, which takes one more bit than the numbers have. */
+function compileSample({ percent, salt }: SampleCriterion, parameters: Parameters): string {
+  const key = parameters.add('UInt64', (sampleSeed(salt) ^ MIX_KEY).toString());
+  const limit = parameters.add('UInt128', sampleLimit(percent).toString());
+  return `intHash64(bitXor(toUInt64(profile), ${key})) < ${limit}`;
 }
 
 function scanEverybody(scope: Scope, parameters: Parameters): string {

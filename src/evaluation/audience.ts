@@ -3,6 +3,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { readAccount } from '../storage/mysql/accounts.ts';
 import type { MySql, Queries } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
@@ -51,8 +52,13 @@ export async function listAudience(
 }
 
 async function membersNow(deps: AudienceDeps, account: number, condition: Condition) {
-  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
-  return selectMembers(normalise(condition), { account, at: deps.clock.now(), metrics, chunks: null });
+  const { db } = deps.mysql;
+  const [metrics, timeZone] = await Promise.all([
+    metricsOf(db, account, [condition]),
+    timeZoneOf(db, account),
+  ]);
+  const scope = { account, at: deps.clock.now(), metrics, timeZone, chunks: null };
+  return selectMembers(normalise(condition), scope);
 }
 
 /** Ids of the metrics that the conditions name; those that never had an event are absent. */
@@ -66,4 +72,11 @@ export async function metricsOf(
     if (criterion.kind === 'event') names.add(criterion.metric);
   const rows = await readMetricIds(db, account, [...names]);
   return new Map(rows.map(({ name, id }) => [name, id]));
+}
+
+/** On whose calendar an account's days begin. */
+export async function timeZoneOf(db: Queries, account: number): Promise<string> {
+  const row = await readAccount(db, account);
+  if (row === null) throw new Error(`account ${account} does not exist`);
+  return row.timezone;
 }

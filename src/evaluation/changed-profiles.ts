@@ -3,9 +3,17 @@
  * criteria are conditional aggregates, so that another criterion costs arithmetic and no further reading.
  */
 import { criterionKey } from '../segments/normalise.ts';
-import type { Criterion, EventCriterion, PropertyCriterion } from '../segments/ast.ts';
+import type {
+  Criterion,
+  EventCriterion,
+  NearCriterion,
+  PropertyCriterion,
+  SampleCriterion,
+} from '../segments/ast.ts';
+import { isInSample } from '../segments/sample.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { compileEvents, compileTrait, notComputed, type Instant } from './compile.ts';
+import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
 
@@ -21,7 +29,12 @@ export type Truths = (subject: Subject, criterion: string) => boolean;
 export interface ChangedScope {
   account: number;
   metrics: ReadonlyMap<string, number>;
+  /** The account's. */
+  timeZone: string;
 }
+
+/** Criteria that look at a profile's traits and nothing else. */
+type TraitCriterion = PropertyCriterion | NearCriterion;
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
@@ -40,9 +53,12 @@ export async function evaluateSubjects(
 ): Promise<Truths> {
   const truths = new Map<string, Truths>();
   const events = criteria.filter((criterion) => criterion.kind === 'event');
-  const traits = criteria.filter((criterion) => criterion.kind === 'property');
-  const other = criteria.find(({ kind }) => kind !== 'event' && kind !== 'property');
-  if (other) throw notComputed(other);
+  const traits = criteria.filter(({ kind }) => kind === 'property' || kind === 'near') as TraitCriterion[];
+  for (const criterion of criteria) {
+    const { kind } = criterion;
+    if (kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
+    else if (kind !== 'event' && kind !== 'property' && kind !== 'near') throw notComputed(criterion);
+  }
   await Promise.all([
     ...pages(events).map(async (page) => {
       const answer = await evaluateEvents(clickhouse, scope, subjects, page);
@@ -86,7 +102,8 @@ async function evaluateEvents(
   const [counts, others] = splitRules(criteria);
   const rules = compileRules(counts, metricOf, instant, parameters);
   const further = others.map(
-    (criterion) => compileEvents(criterion, metricOf(criterion.metric), instant, parameters).truth,
+    (criterion) =>
+      compileEvents(criterion, metricOf(criterion.metric), instant, scope.timeZone, parameters).truth,
   );
   const truths = [rules.truths, ...further.map((truth) => `toString(toUInt8(${truth}))`), `''`].join(', ');
   const rows = `SELECT ${others.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
@@ -131,10 +148,11 @@ async function evaluateTraits(
   clickhouse: ClickHouse,
   scope: ChangedScope,
   subjects: readonly Subject[],
-  criteria: PropertyCriterion[],
+  criteria: TraitCriterion[],
 ): Promise<Truths> {
   const parameters = createParameters();
   const compiled = criteria.map((criterion) => {
+    if (criterion.kind === 'near') return compileNear(criterion, parameters);
     const match = compileTrait(criterion, parameters);
     return `argMaxIf(${match}, revision, attribute = ${parameters.add('String', criterion.path)})`;
   });
@@ -144,11 +162,19 @@ async function evaluateTraits(
      FROM traits_by_profile
      WHERE account = ${parameters.add('UInt32', scope.account)}
        AND profile IN ${parameters.add('Array(UInt32)', [...new Set(subjects.map(({ profile }) => profile))])}
-       AND attribute IN ${parameters.add('Array(String)', [...new Set(criteria.map(({ path }) => path))])}
+       AND attribute IN ${parameters.add('Array(String)', [...new Set(criteria.flatMap(attributesOf))])}
      GROUP BY profile`,
     parameters.values,
   );
   return answers(rows, criteria, true);
+}
+
+function attributesOf(criterion: TraitCriterion): readonly string[] {
+  return criterion.kind === 'near' ? COORDINATES : [criterion.path];
+}
+
+function sampleTruths({ salt, percent }: SampleCriterion): Truths {
+  return ({ profile }) => isInSample(profile, salt, percent);
 }
 
 function answers(rows: TruthRow[], criteria: readonly Criterion[], shared: boolean): Truths {

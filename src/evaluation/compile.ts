@@ -8,16 +8,15 @@
 import type {
   Criterion,
   EventCriterion,
-  Measure,
-  NumberFilter,
   PropertyCriterion,
   PropertyFilter,
   TextFilter,
   TimeWindow,
   ValueFilter,
 } from '../segments/ast.ts';
-import { LARGEST_SUMMAND, microUnits } from '../segments/numbers.ts';
 import { EVENT_VALUE } from '../segments/paths.ts';
+import { compareList, compareNumber } from './compare.ts';
+import { compileMeasure } from './measures.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The instant of evaluation: one for the whole query, or a column `instant` (epoch milliseconds) of each row. */
@@ -34,11 +33,15 @@ export interface CompiledEvents {
   isExistence: boolean;
 }
 
-/** `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. */
+/**
+ * `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. `timeZone`
+ * is the account's.
+ */
 export function compileEvents(
   criterion: EventCriterion,
   metric: number,
   instant: Instant,
+  timeZone: string,
   parameters: Parameters,
 ): CompiledEvents {
   const match = [
@@ -46,12 +49,11 @@ export function compileEvents(
     windowOf(criterion.within, instant, parameters),
     ...(criterion.where.length > 0 ? [compileEventFilters(criterion.where, parameters)] : []),
   ].join(' AND ');
-  const measured = measureOf(criterion.measure, parameters);
-  const compare = comparisonOf(criterion.measure, criterion.is, parameters);
+  const truth = compileMeasure(criterion, timeZone, parameters);
   return {
     match,
-    truth: compare(measured.of(match)),
-    truthOfMatches: compare(measured.of('true')),
+    truth: truth(match),
+    truthOfMatches: truth('true'),
     isExistence:
       criterion.measure.kind === 'count' &&
       ((criterion.is.op === 'atLeast' && criterion.is.value > 0 && criterion.is.value <= 1) ||
@@ -73,7 +75,7 @@ export function compileTrait(criterion: PropertyCriterion, parameters: Parameter
 export function notComputed({
   kind,
 }: {
-  kind: Criterion['kind'] | Measure['kind'] | ValueFilter['kind'] | TimeWindow['kind'];
+  kind: Criterion['kind'] | ValueFilter['kind'] | TimeWindow['kind'];
 }): Error {
   return new Error(`${kind} is not computed yet`);
 }
@@ -108,62 +110,6 @@ export function moment(ms: number, parameters: Parameters): string {
   return `fromUnixTimestamp64Milli(${parameters.add('Int64', ms)}, 'UTC')`;
 }
 
-function measureOf(measure: Measure, parameters: Parameters): { of: (match: string) => string } {
-  switch (measure.kind) {
-    case 'count':
-      return { of: (match) => (match === 'true' ? 'count()' : `countIf(${match})`) };
-    case 'sum': {
-      const { value, isSet } = summand(measure.path, parameters);
-      return {
-        of: (match) =>
-          `sumIf(${micro(value)}, ${match} AND ${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND})`,
-      };
-    }
-    case 'average':
-    case 'min':
-    case 'max':
-    case 'distinct':
-    case 'days':
-      throw notComputed(measure);
-  }
-}
-
-function summand(path: string, parameters: Parameters): { value: string; isSet: string } {
-  if (path === EVENT_VALUE) return { value: 'assumeNotNull(value)', isSet: 'isNotNull(value)' };
-  const key = parameters.add('String', path);
-  return { value: `numbers[${key}]`, isSet: `mapContains(numbers, ${key})` };
-}
-
-/** Millionths, rounded half to even, so that sums of decimal amounts are exact (`microUnits` of the language). */
-function micro(value: string): string {
-  return `toInt128(toInt64(round(${value} * 1e6)))`;
-}
-
-function comparisonOf(
-  measure: Measure,
-  is: NumberFilter,
-  parameters: Parameters,
-): (measured: string) => string {
-  const bound =
-    measure.kind === 'sum'
-      ? (value: number) => parameters.add('Int128', microUnits(value).toString())
-      : (value: number) => parameters.add('Float64', value);
-  return (measured) => compareNumber(measured, is, bound);
-}
-
-function compareNumber(left: string, is: NumberFilter, bound: (value: number) => string): string {
-  if (is.op === 'between') return `(${left} BETWEEN ${bound(is.from)} AND ${bound(is.to)})`;
-  const operator = {
-    equals: '=',
-    notEquals: '!=',
-    moreThan: '>',
-    atLeast: '>=',
-    lessThan: '<',
-    atMost: '<=',
-  }[is.op];
-  return `(${left} ${operator} ${bound(is.value)})`;
-}
-
 /** A filter on an event's property. Values lie in one map per type; a key in none of them is unset. */
 function eventFilter(path: string, filter: ValueFilter, parameters: Parameters): string {
   if (path === EVENT_VALUE) return ownValueFilter(filter, parameters);
@@ -181,8 +127,9 @@ function eventFilter(path: string, filter: ValueFilter, parameters: Parameters):
         .join(' OR ');
       return filter.exists ? `(${exists})` : `NOT (${exists})`;
     }
-    case 'date':
     case 'list':
+      return `(mapContains(lists, ${key}) AND ${compareList(`lists[${key}]`, filter.list, parameters)})`;
+    case 'date':
       throw notComputed(filter);
   }
 }
@@ -214,8 +161,9 @@ function traitFilter(filter: ValueFilter, parameters: Parameters): string {
     case 'exists':
       if (!filter.exists) throw new Error('not a normalised criterion');
       return `(kind != 'unset')`;
-    case 'date':
     case 'list':
+      return `(kind = 'list' AND ${compareList('list', filter.list, parameters)})`;
+    case 'date':
       throw notComputed(filter);
   }
 }

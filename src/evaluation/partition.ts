@@ -13,6 +13,7 @@ import { readMetricIds } from '../storage/mysql/names.ts';
 import { goneProfiles, nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
+import { timeZoneOf } from './audience.ts';
 import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
 import { findCrossings, type CrossingProfile } from './crossings.ts';
 import { differences, isTrue, openQuestions, type Difference, type Question } from './diff.ts';
@@ -48,6 +49,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   const cache = createMembershipCache(deps.clickhouse);
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
+  const timeZones = new Map<number, string>();
   for (const stored of await readInForce(deps.mysql.db, partition)) registry.put(compileDefinition(stored));
   /** Accounts with profiles in this partition: the clock leaves the others alone. */
   const present = new Set<number>();
@@ -77,6 +79,13 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     return known;
   }
 
+  /** An account has its time zone from the beginning, and keeps it. */
+  async function scopeFor(account: number, segments: readonly SegmentInForce[]) {
+    const timeZone = timeZones.get(account) ?? (await timeZoneOf(deps.mysql.db, account));
+    timeZones.set(account, timeZone);
+    return { account, metrics: await metricsFor(account, segments), timeZone };
+  }
+
   async function evaluate(
     account: number,
     subjects: readonly Subject[],
@@ -85,8 +94,9 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     const criteria = new Map<string, Criterion>();
     for (const segment of segments)
       for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
-    const scope = { account, metrics: await metricsFor(account, segments) };
-    return evaluateSubjects(deps.clickhouse, scope, subjects, [...criteria.values()]);
+    return evaluateSubjects(deps.clickhouse, await scopeFor(account, segments), subjects, [
+      ...criteria.values(),
+    ]);
   }
 
   /** Asks, compares with what is stored, and returns the differences at one instant. */
@@ -189,7 +199,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
 
   async function redefine(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
     const { account, segment, version } = next;
-    const scope = { account, at, metrics: await metricsFor(account, [next]), chunks };
+    const scope = { ...(await scopeFor(account, [next])), at, chunks };
     for (const { entered, exited } of await diffWithStored(deps.clickhouse, segment, next.condition, scope)) {
       const entry =
         (kind: 'ENTERED' | 'EXITED') =>

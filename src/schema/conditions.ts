@@ -1,5 +1,6 @@
 /** The input of the segment language. Its rules are checked by src/segments, which gets it as it came. */
 import { builder } from './builder.ts';
+import { NearCondition, RegionCondition, SampleCondition } from './condition-places.ts';
 
 /** Oneof and nesting are the schema's to check; everything else is unknown here. */
 interface ConditionShape {
@@ -8,6 +9,10 @@ interface ConditionShape {
   not?: ConditionShape | null;
   event?: typeof EventCondition.$inferInput | null;
   property?: typeof PropertyCondition.$inferInput | null;
+  near?: typeof NearCondition.$inferInput | null;
+  region?: typeof RegionCondition.$inferInput | null;
+  prediction?: typeof PredictionCondition.$inferInput | null;
+  sample?: typeof SampleCondition.$inferInput | null;
 }
 
 const NumberRange = builder.inputType('NumberRangeInput', {
@@ -54,6 +59,23 @@ const TextFilter = builder.inputType('TextFilterInput', {
   }),
 });
 
+const ListFilter = builder.inputType('ListFilterInput', {
+  description:
+    'What a list must be. Exactly one field. Elements are compared whole; one that is no text is compared as its JSON text: 3, true.',
+  isOneOf: true,
+  fields: (t) => ({
+    contains: t.string({ description: 'A list with this element.' }),
+    notContains: t.string({ description: 'A list without this element.' }),
+    containsAny: t.stringList({ description: 'A list with at least one of these elements.' }),
+    containsAll: t.stringList({ description: 'A list with each of these elements.' }),
+    containsNone: t.stringList({ description: 'A list with none of these elements.' }),
+    length: t.field({
+      type: NumberFilter,
+      description: 'A list with so many elements, repeated ones included.',
+    }),
+  }),
+});
+
 const ValueFilter = builder.inputType('ValueFilterInput', {
   description:
     'What a value must be. Exactly one field, which also says the type: a text "5" does not satisfy a filter for numbers. A value that is not set satisfies only `exists: false`.',
@@ -62,6 +84,7 @@ const ValueFilter = builder.inputType('ValueFilterInput', {
     text: t.field({ type: TextFilter, description: 'A text that satisfies the filter.' }),
     number: t.field({ type: NumberFilter, description: 'A number that satisfies the filter.' }),
     boolean: t.boolean({ description: 'This boolean.' }),
+    list: t.field({ type: ListFilter, description: 'A list that satisfies the filter.' }),
     exists: t.boolean({ description: 'true: the value is set, whatever it is. false: it is not set.' }),
   }),
 });
@@ -86,6 +109,20 @@ const Measure = builder.inputType('MeasureInput', {
       description:
         'The sum of a number: "$value" for the value of the event, or the path of a property. What is not a number adds nothing.',
     }),
+    average: t.string({
+      description: 'The average of a number, named as in `sum`. Without any number, no filter holds.',
+    }),
+    min: t.string({
+      description: 'The smallest number, named as in `sum`. Without any number, no filter holds.',
+    }),
+    max: t.string({
+      description: 'The largest number, named as in `sum`. Without any number, no filter holds.',
+    }),
+    distinct: t.string({
+      description:
+        'How many different values there are of a property, or of "$value". The elements of a list count one by one.',
+    }),
+    days: t.boolean({ description: "true: on how many different days of the account's calendar." }),
   }),
 });
 
@@ -150,6 +187,25 @@ const PropertyCondition = builder.inputType('PropertyConditionInput', {
   }),
 });
 
+const PredictionCondition = builder.inputType('PredictionConditionInput', {
+  description:
+    'What is predicted of someone: a property under `$predictions`, such as `$predictions.churnRisk`.',
+  fields: (t) => ({
+    dimension: t.field({ type: PredictionDimension, required: true, description: 'Which prediction.' }),
+    number: t.field({ type: NumberFilter, description: 'What the prediction must be now.' }),
+  }),
+});
+
+const PredictionDimension = builder.enumType('PredictionDimension', {
+  description: 'Predictions, each kept in the property that is named.',
+  values: {
+    PREDICTED_LIFETIME_VALUE: { description: '`$predictions.predictedLifetimeValue`' },
+    HISTORIC_LIFETIME_VALUE: { description: '`$predictions.historicLifetimeValue`' },
+    CHURN_RISK: { description: '`$predictions.churnRisk`' },
+    AVERAGE_DAYS_BETWEEN_ORDERS: { description: '`$predictions.averageDaysBetweenOrders`' },
+  },
+});
+
 export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput').implement({
   description:
     'A rule that a profile satisfies or not. Exactly one field. `all`, `any` and `not` nest, down to the limits in the documentation of the language.',
@@ -160,5 +216,12 @@ export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput
     not: t.field({ type: Condition, description: 'Everyone else.' }),
     event: t.field({ type: EventCondition, description: 'What someone has, or has not, done.' }),
     property: t.field({ type: PropertyCondition, description: 'What someone is.' }),
+    near: t.field({ type: NearCondition, description: 'How far someone is from a place.' }),
+    region: t.field({
+      type: RegionCondition,
+      description: 'Whether someone is in one of a group of countries.',
+    }),
+    prediction: t.field({ type: PredictionCondition, description: 'What is predicted of someone.' }),
+    sample: t.field({ type: SampleCondition, description: 'Whether someone is in a random sample.' }),
   }),
 });

@@ -3,7 +3,7 @@ import type { NearCriterion } from './ast.ts';
 
 const EARTH_RADIUS_KM = 6_371.0088;
 export const KM_PER_MILE = 1.609344;
-const RADIANS = Math.PI / 180;
+export const RADIANS = Math.PI / 180;
 
 /**
  * Haversine of the angle between two places (degrees): a number from 0 to 1 that grows with the distance. In SQL:

@@ -31,13 +31,10 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
     case 'not':
       return unsupportedIn(condition.child, [...path, 'not']);
     case 'event': {
-      const { measure, where, within } = condition;
+      const { where, within } = condition;
       const at = [...path, 'event'];
       return [
         ...where.flatMap((filter, i) => inFilter(filter, [...at, 'where', `${i}`])),
-        ...(measure.kind === 'count' || measure.kind === 'sum'
-          ? []
-          : [refusal([...at, 'measure', measure.kind], 'use count or sum')]),
         ...inWindow(within, [...at, 'within']),
       ];
     }
@@ -49,21 +46,22 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       return [refusal([...path, 'consent'], 'keep the consent in a property and use property')];
     case 'segment':
       return [refusal([...path, 'segment'], "repeat that segment's condition")];
-    case 'near':
-      return [refusal([...path, 'near'], 'use property on location.city or location.postalCode')];
-    case 'region':
-      return [refusal([...path, 'region'], 'use property on location.country with in')];
     case 'prediction':
+      return (['date', 'change'] as const)
+        .filter((part) => condition[part] !== null)
+        .map((part) => refusal([...path, 'prediction', part], 'use number'));
     case 'trend':
-      return [refusal([...path, 'prediction'], 'keep the prediction in a property and use property')];
+      return [refusal([...path, 'prediction'], 'use number')];
+    case 'near':
+    case 'region':
     case 'sample':
-      return [refusal([...path, 'sample'], 'keep a random number in a property and use property')];
+      return [];
   }
 }
 
 function inFilter({ filter }: PropertyFilter, path: Path): ConditionError[] {
-  const refused = filter.kind === 'date' || filter.kind === 'list';
-  return refused ? [refusal([...path, 'filter', filter.kind], 'use text, number, boolean or exists')] : [];
+  if (filter.kind !== 'date') return [];
+  return [refusal([...path, 'filter', filter.kind], 'use text, number, boolean, list or exists')];
 }
 
 function inWindow(window: TimeWindow | null, path: Path): ConditionError[] {

@@ -64,7 +64,13 @@ afterAll(async () => {
 
 /** A value with whatever could end a literal. */
 const LONG = `it's \\ {p0:String} \\' ${'z'.repeat(600)}`;
-const scope = { account: ACCOUNT, at: Date.now(), metrics: new Map<string, number>(), chunks: [0] };
+const scope = {
+  account: ACCOUNT,
+  at: Date.now(),
+  metrics: new Map<string, number>(),
+  timeZone: 'UTC',
+  chunks: [0],
+};
 
 function condition(input: unknown) {
   const parsed = parseCondition(input);

@@ -3,6 +3,24 @@ import type { Condition, NumberFilter, ValueFilter } from '../../src/segments/as
 
 export type Coverage = Map<string, number>;
 
+const MEASURES = ['count', 'sum', 'average', 'min', 'max', 'distinct', 'days'];
+const LISTS = ['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'].map(
+  (op) => `list.${op}`,
+);
+const PLACES_AND_SAMPLES = [
+  ...['near.within', 'near.beyond', 'near.MILES', 'sample', 'sample.salted'],
+  ...['EUROPEAN_UNION', 'UNITED_STATES'].flatMap((region) => [`region.in.${region}`, `region.out.${region}`]),
+  ...['CHURN_RISK', 'PREDICTED_LIFETIME_VALUE', 'HISTORIC_LIFETIME_VALUE', 'AVERAGE_DAYS_BETWEEN_ORDERS'].map(
+    (dimension) => `prediction.${dimension}.number`,
+  ),
+];
+
+/** What every run of the pipeline must have had, in fewer conditions. */
+export const EVERY_KIND: readonly string[] = [
+  ...MEASURES.map((measure) => `measure.${measure}`),
+  ...['list.where', 'list.property', 'near', 'region', 'prediction', 'sample'],
+];
+
 /** Every part of the language that the random conditions are made of. A run that leaves one out proves less than it says. */
 export const WHOLE_LANGUAGE: readonly string[] = [
   ...['all', 'any', 'not'],
@@ -11,11 +29,13 @@ export const WHOLE_LANGUAGE: readonly string[] = [
     `text.${op}`,
     `text.not${op.charAt(0).toUpperCase()}${op.slice(1)}`,
   ]),
-  ...['count', 'sum', 'number'].flatMap((what) =>
+  ...[...MEASURES, 'number', 'length'].flatMap((what) =>
     ['equals', 'notEquals', 'moreThan', 'atLeast', 'lessThan', 'atMost', 'between'].map(
       (op) => `${what}.${op}`,
     ),
   ),
+  ...LISTS,
+  ...PLACES_AND_SAMPLES,
   ...['boolean.true', 'boolean.false', 'exists.true', 'exists.false'],
 ];
 
@@ -27,7 +47,10 @@ export function cover(coverage: Coverage, condition: Condition): void {
     else if (filter.kind === 'number') number('number', filter.number);
     else if (filter.kind === 'boolean') touch(`boolean.${filter.equals}`);
     else if (filter.kind === 'exists') touch(`exists.${filter.exists}`);
-    else touch(filter.kind);
+    else if (filter.kind === 'list') {
+      touch(`list.${filter.list.op}`);
+      if (filter.list.op === 'length') number('length', filter.list.length);
+    } else touch(filter.kind);
   };
   switch (condition.kind) {
     case 'all':
@@ -39,20 +62,38 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch('not');
       return cover(coverage, condition.child);
     case 'property':
+      if (condition.filter.kind === 'list') touch('list.property');
       return value(condition.filter);
     case 'event':
       touch(`window.${condition.within?.kind ?? 'ever'}`);
+      touch(`measure.${condition.measure.kind}`);
       number(condition.measure.kind, condition.is);
-      for (const { filter } of condition.where) value(filter);
+      for (const { filter } of condition.where) {
+        if (filter.kind === 'list') touch('list.where');
+        value(filter);
+      }
+      return;
+    case 'near':
+      touch('near');
+      touch(condition.beyond ? 'near.beyond' : 'near.within');
+      if (condition.unit === 'MILES') touch('near.MILES');
+      return;
+    case 'region':
+      touch('region');
+      touch(`region.${condition.inside ? 'in' : 'out'}.${condition.region}`);
+      return;
+    case 'prediction':
+      touch('prediction');
+      if (condition.number) touch(`prediction.${condition.dimension}.number`);
+      return;
+    case 'sample':
+      touch('sample');
+      if (condition.salt !== '') touch('sample.salted');
       return;
     case 'sequence':
     case 'consent':
     case 'segment':
-    case 'near':
-    case 'region':
-    case 'prediction':
     case 'trend':
-    case 'sample':
       touch(condition.kind);
   }
 }

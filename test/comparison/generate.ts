@@ -9,15 +9,23 @@
 import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
+import {
+  randomList,
+  randomListFilter,
+  randomPlace,
+  randomPredictions,
+  randomProfileLeaf,
+} from './generate-profile.ts';
 import { seededRandom, type Random } from './random.ts';
 import {
   ATTRIBUTES,
   BOOLEAN_PATHS,
   CITIES,
-  COUNTRIES,
+  DISTINCT_PATHS,
   DOMAINS,
   EVENT_PATHS,
   FIRST_NAMES,
+  LIST_PATHS,
   LOCALES,
   METRICS,
   NEVER_SENT,
@@ -145,11 +153,13 @@ function randomProfile(random: Random, id: string, number: number, prefix: strin
     ...maybe('locale', () => random.pick(LOCALES)),
     ...maybe('location', () => ({
       ...maybe('city', () => random.pick(CITIES)),
-      ...maybe('country', () => random.pick(COUNTRIES)),
       ...maybe('postalCode', () => random.pick(POSTAL_CODES)),
-      ...maybe('latitude', () => random.pick([0, 52.52, -33.9])),
+      ...randomPlace(random),
     })),
-    ...maybe('properties', () => randomProperties(random)),
+    ...maybe('properties', () => ({
+      ...randomProperties(random),
+      ...(random.chance(0.6) && { $predictions: randomPredictions(random) }),
+    })),
   };
 }
 
@@ -199,7 +209,7 @@ export function randomProperties(random: Random): Json {
   set(0.5, 'quantity', () => random.pick([0, 1, 2, 3]));
   set(0.7, 'plan', () => randomValue(random, 'text'));
   set(0.5, 'gift', () => randomValue(random, 'boolean'));
-  set(0.3, 'tags', () => times(random.between(0, 3), () => randomValue(random, 'text')));
+  set(0.5, 'tags', () => (random.chance(0.9) ? randomList(random) : random.pick(TEXTS)));
   set(0.4, 'item', () => ({
     ...(random.chance(0.7) && { name: random.pick(TEXTS) }),
     ...(random.chance(0.5) && { price: randomValue(random, 'number') }),
@@ -238,6 +248,7 @@ export function randomCondition(random: Random, instants: readonly number[], lev
     if (random.chance(0.25)) return { not: below() };
     return { [random.pick(['all', 'any'])]: times(random.between(1, 3), below) };
   }
+  if (random.chance(0.2)) return randomProfileLeaf(random, randomNumberFilter);
   if (random.chance(0.65)) return { event: randomEventCondition(random, instants) };
   const attribute = random.pick(ATTRIBUTES);
   const property = random.pick(EVENT_PATHS);
@@ -246,17 +257,40 @@ export function randomCondition(random: Random, instants: readonly number[], lev
     : { property: { path: `properties.${property}`, filter: filterFor(random, property) } };
 }
 
-function randomEventCondition(random: Random, instants: readonly number[]): Json {
-  const sum = random.chance(0.3);
+export const MEASURES = ['count', 'days', 'sum', 'average', 'min', 'max', 'distinct'] as const;
+type MeasureKind = (typeof MEASURES)[number];
+
+export function randomEventCondition(
+  random: Random,
+  instants: readonly number[],
+  kind: MeasureKind = random.pick([
+    ...MEASURES,
+    'count',
+    'count',
+    'count',
+    'count',
+    'count',
+    'sum',
+    'average',
+  ]),
+  op?: NumberOp,
+): Json {
   const filters = random.pick([0, 0, 0, 1, 1, 2]);
+  const isCount = kind === 'count' || kind === 'days' || kind === 'distinct';
   return {
     metric: random.chance(0.05) ? NEVER_SENT : random.pick(METRICS),
     ...((filters > 0 || random.chance(0.1)) && { where: times(filters, () => randomWhere(random)) }),
-    ...(sum && { measure: { sum: random.pick(SUM_PATHS) } }),
-    ...(!sum && random.chance(0.1) && { measure: { count: true } }),
-    ...((sum || random.chance(0.7)) && { is: randomNumberFilter(random, sum ? NUMBERS : COUNTS) }),
+    ...((kind !== 'count' || random.chance(0.1)) && { measure: randomMeasure(random, kind) }),
+    ...((kind !== 'count' || op || random.chance(0.7)) && {
+      is: randomNumberFilter(random, isCount ? COUNTS : NUMBERS, op),
+    }),
     ...(random.chance(0.75) && { within: randomWindow(random, instants) }),
   };
+}
+
+function randomMeasure(random: Random, kind: MeasureKind): Json {
+  if (kind === 'count' || kind === 'days') return { [kind]: true };
+  return { [kind]: random.pick(kind === 'distinct' ? DISTINCT_PATHS : SUM_PATHS) };
 }
 
 const COUNTS = [-1, 0, 0, 1, 1, 2, 2, 3, 1.5];
@@ -271,17 +305,20 @@ function filterFor(random: Random, path: string): Json {
   if (random.chance(0.2)) return randomFilter(random);
   if (NUMBER_PATHS.has(path)) return { number: randomNumberFilter(random, NUMBERS) };
   if (BOOLEAN_PATHS.has(path)) return { boolean: random.chance(0.5) };
+  if (LIST_PATHS.has(path)) return { list: randomListFilter(random, randomNumberFilter) };
   return { text: randomTextFilter(random, WORDS[path] ?? TEXTS) };
 }
 
 export function randomFilter(random: Random): Json {
-  switch (random.pick(['text', 'text', 'number', 'number', 'boolean', 'exists'])) {
+  switch (random.pick(['text', 'text', 'number', 'number', 'boolean', 'list', 'exists'])) {
     case 'text':
       return { text: randomTextFilter(random, TEXTS) };
     case 'number':
       return { number: randomNumberFilter(random, NUMBERS) };
     case 'boolean':
       return { boolean: random.chance(0.5) };
+    case 'list':
+      return { list: randomListFilter(random, randomNumberFilter) };
     default:
       return { exists: random.chance(0.5) };
   }
@@ -308,12 +345,16 @@ function randomTextFilter(random: Random, words: readonly string[]): Json {
   }
 }
 
-/** Equality of numbers seldom holds; the others have two chances. */
 const ORDERS = ['moreThan', 'atLeast', 'lessThan', 'atMost', 'between'] as const;
-const NUMBER_OPS = ['equals', 'notEquals', ...ORDERS, ...ORDERS] as const;
+export const OPS = ['equals', 'notEquals', ...ORDERS] as const;
+type NumberOp = (typeof OPS)[number];
 
-function randomNumberFilter(random: Random, numbers: readonly number[]): Json {
-  const op = random.pick(NUMBER_OPS);
+/** Equality of numbers seldom holds; the others have two chances. */
+export function randomNumberFilter(
+  random: Random,
+  numbers: readonly number[],
+  op: NumberOp = random.pick([...OPS, ...ORDERS]),
+): Json {
   if (op !== 'between') return { [op]: random.pick(numbers) };
   const [from, to] = [random.pick(numbers), random.pick(numbers)].sort((a, b) => a - b);
   return { between: { from, to } };

@@ -126,8 +126,13 @@ export function createModel(): Model {
   };
 }
 
-export function factsAbout({ fields, location, properties, events }: ModelProfile): ProfileFacts {
-  return profileFacts({ attributes: new Map([...fields, ...flatten({ location, properties })]), events });
+/** `number` is the profile's within its account. */
+export function factsAbout(
+  { fields, location, properties, events }: ModelProfile,
+  number: number,
+): ProfileFacts {
+  const attributes = new Map([...fields, ...flatten({ location, properties })]);
+  return profileFacts({ number, attributes, events });
 }
 
 /** Null takes a value away. */

@@ -20,9 +20,11 @@ import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
 import { identifiers } from '../../src/storage/mysql/schema.ts';
 import { readLogPage, type MembershipChange } from '../../src/streaming/feed.ts';
 import { cover, type Coverage } from './coverage.ts';
+import { certainKinds } from './generate-certain.ts';
 import type { Json } from './generate.ts';
 import { createModel, factsAbout, type Model, type ModelProfile } from './model.ts';
 import { seededRandom } from './random.ts';
+import { TIME_ZONES } from './scopes.ts';
 import { nextAdvance, nextStep, type Step } from './script.ts';
 import { subscribe } from './subscriber.ts';
 import type { World } from './world.ts';
@@ -56,9 +58,11 @@ export async function runScript(
   const random = seededRandom(seed);
   // Every third account crosses the border between two chunks: two evaluator partitions, several ingest partitions.
   const spread = seed % 3 === 2;
-  const account = await world.newAccount(spread ? BORDER - 6 : 0);
+  const timeZone = TIME_ZONES[seed % TIME_ZONES.length] ?? 'UTC';
+  const account = await world.newAccount(spread ? BORDER - 6 : 0, timeZone);
   const model = createModel();
   const segments = new Map<number, LiveSegment>();
+  const certain = certainKinds(random, [world.clock.now()], seed);
   const log: MembershipChange[] = [];
   const subscriber = subscribe(world, account);
   const tally: ScriptResult = { steps: 0, cases: 0, changes: 0, timeChanges: 0 };
@@ -114,7 +118,8 @@ export async function runScript(
     const from = world.clock.now();
     const taken: Step[] = [];
     while (taken.length < count) {
-      const situation = { random, model, now: world.clock.now(), segments: [...segments.values()], spread };
+      const now = world.clock.now();
+      const situation = { random, model, now, segments: [...segments.values()], certain, spread };
       const step = choose(situation);
       await take(step);
       taken.push(step);
@@ -128,7 +133,7 @@ export async function runScript(
   async function compare(taken: readonly Step[], from: number): Promise<void> {
     const now = world.clock.now();
     const numbers = await profileNumbers(world, account, model);
-    const facts = new Map([...numbers].map(([profile, number]) => [number, factsAbout(profile)]));
+    const facts = new Map([...numbers].map(([profile, number]) => [number, factsAbout(profile, number)]));
     const changes = await readOn();
     tally.changes += changes.length;
     const [only] = taken;
@@ -137,7 +142,7 @@ export async function runScript(
     const counts = await countMembers(world.clickhouse, account, ids);
     for (const segment of segments.values()) {
       const wanted = [...facts]
-        .filter(([, known]) => evaluate(segment.condition, known, now))
+        .filter(([, known]) => evaluate(segment.condition, known, now, { timeZone }))
         .map(([n]) => n);
       const [stored, size, audience] = await Promise.all([
         listMembers(world.clickhouse, account, segment.segment, null, ALL),
@@ -200,7 +205,7 @@ export async function runScript(
       assert(condition && known, `a change of something that is not there: ${JSON.stringify(change)}`);
       assert.equal(change.cause, 'TIME');
       const isMember = change.kind === 'ENTERED';
-      const holds = [change.at - 1, change.at, now].map((at) => evaluate(condition, known, at));
+      const holds = [change.at - 1, change.at, now].map((at) => evaluate(condition, known, at, { timeZone }));
       const shown = () =>
         JSON.stringify({
           change,

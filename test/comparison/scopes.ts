@@ -18,6 +18,7 @@ import {
 } from '../../src/segments/index.ts';
 import { insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { cover, type Coverage } from './coverage.ts';
+import { certainComparisons } from './generate-certain.ts';
 import { factsOf, randomCase, type CaseEvent, type CaseOptions, type RandomCase } from './generate.ts';
 import { seededRandom, type Random } from './random.ts';
 
@@ -35,6 +36,16 @@ function metricIds(events: readonly CaseEvent[]): Map<string, number> {
 
 /** In the odd seeds the profiles lie on both sides of the border between two chunks. */
 const BORDER = 65_536;
+
+/** East and west of UTC, by quarters of an hour too, and where midnight is skipped once a year. */
+export const TIME_ZONES = [
+  'UTC',
+  'Europe/Berlin',
+  'America/New_York',
+  'Asia/Kathmandu',
+  'America/Santiago',
+  'Pacific/Kiritimati',
+];
 
 /** Compares one seed's case, in account `account`; its data stays behind. Throws an AssertionError with the seed. */
 export async function compareScopes(
@@ -55,8 +66,16 @@ export async function compareScopes(
   const other = randomCase(seed ^ 0x0ddacc, { ...options, conditions: 0 });
   await writeCase(clickhouse, account + 1, other, { numbers, gone: new Set(), metrics, random });
 
-  const facts = new Map([...factsOf(one)].map(([id, known]) => [numbers.get(id) ?? 0, known]));
-  const conditions = one.conditions.map((input) => {
+  const facts = new Map(
+    [...factsOf(one)].map(([id, known]) => {
+      const number = numbers.get(id) ?? 0;
+      return [number, { ...known, number }];
+    }),
+  );
+  const timeZone = TIME_ZONES[seed % TIME_ZONES.length] ?? 'UTC';
+  const place: Place = { account, metrics, timeZone };
+  const inputs = [...one.conditions, ...certainComparisons(random, one.instants, seed)];
+  const conditions = inputs.map((input) => {
     const parsed = parseCondition(input);
     assert(parsed.ok, `seed ${seed}: a random condition is not valid: ${JSON.stringify(input)}`);
     cover(coverage, parsed.condition);
@@ -64,9 +83,9 @@ export async function compareScopes(
   });
   const tally: ScopesResult = { cases: 0, trueCases: 0 };
   const check = (way: string, condition: Condition, profile: number, at: number, said: boolean) => {
-    const known = facts.get(profile) ?? profileFacts({});
+    const known = facts.get(profile) ?? profileFacts({ number: profile });
     const alive = way !== 'all profiles' || !gone.has(profile);
-    const expected = alive && evaluate(condition, known, at);
+    const expected = alive && evaluate(condition, known, at, { timeZone });
     tally.cases += 1;
     if (expected) tally.trueCases += 1;
     if (said !== expected) {
@@ -76,16 +95,8 @@ export async function compareScopes(
     }
   };
   const instants = [...one.instants, ...edgeInstants(conditions, facts, random)];
-  await checkAllProfiles(clickhouse, { account, metrics }, conditions, instants, [...facts.keys()], check);
-  await checkChangedProfiles(
-    clickhouse,
-    { account, metrics },
-    conditions,
-    instants,
-    [...facts.keys()],
-    random,
-    check,
-  );
+  await checkAllProfiles(clickhouse, place, conditions, instants, [...facts.keys()], check);
+  await checkChangedProfiles(clickhouse, place, conditions, instants, [...facts.keys()], random, check);
   return tally;
 }
 
@@ -93,6 +104,7 @@ type Check = (way: string, condition: Condition, profile: number, at: number, sa
 interface Place {
   account: number;
   metrics: ReadonlyMap<string, number>;
+  timeZone: string;
 }
 
 /** A condition costs a query per instant: each is asked at some of them. */
@@ -269,6 +281,7 @@ function mismatch(
 ): string {
   const shown = {
     condition,
+    number: facts.number,
     attributes: Object.fromEntries(facts.attributes),
     events: facts.events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
   };

@@ -3,10 +3,11 @@ import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import type { Condition } from '../../src/segments/ast.ts';
 import { criteriaOf, timeEdges } from '../../src/segments/index.ts';
 import { streamOfMetric } from '../../src/storage/topics.ts';
-import { randomCondition, randomProperties, type Json } from './generate.ts';
+import { randomCondition, randomNumberFilter, randomProperties, type Json } from './generate.ts';
+import { randomPlace, randomPredictions, randomProfileLeaf } from './generate-profile.ts';
 import { IDENTIFIER_KINDS, type IdentifierKind, type Model, type ModelProfile } from './model.ts';
 import type { Random } from './random.ts';
-import { CITIES, COUNTRIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
+import { CITIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
 
 export type Step =
   | { kind: 'events'; inputs: EventInput[] }
@@ -23,6 +24,8 @@ export interface Situation {
   model: Model;
   now: number;
   segments: readonly { segment: number; condition: Condition }[];
+  /** Conditions that are to come before random ones. */
+  certain: Json[];
   /** Records of one call may take effect in any order: the account is spread over partitions. */
   spread: boolean;
 }
@@ -145,7 +148,7 @@ function links(situation: Situation): Step {
 }
 
 function create(situation: Situation): Step {
-  return { kind: 'create', condition: condition(situation) };
+  return { kind: 'create', condition: situation.certain.shift() ?? condition(situation) };
 }
 
 function edit(situation: Situation): Step {
@@ -184,9 +187,10 @@ function edgesAhead({ model, now, segments }: Situation): number[] {
     .filter((at) => at > now);
 }
 
-/** Half of them about a window: the others hardly ever change while time passes. */
+/** Many of them about a window: the others hardly ever change while time passes. */
 function condition({ random, now }: Situation): Json {
-  if (random.chance(0.25)) return randomCondition(random, [now, now + HOUR, now + 10 * DAY], 2);
+  if (random.chance(0.1)) return randomProfileLeaf(random, randomNumberFilter);
+  if (random.chance(0.35)) return randomCondition(random, [now, now + HOUR, now + 10 * DAY], 2);
   const windowed = () => {
     const [text, ms] = random.pick(WINDOWS);
     const shorter = WINDOWS.filter(([, other]) => other < ms).map(([other]) => other);
@@ -245,11 +249,17 @@ function write(random: Random, identifiers: ProfileInput['identifiers']): Profil
     ...maybe(0.2, 'lastName', () => orNull(random.pick(FIRST_NAMES))),
     ...maybe(0.4, 'location', () => ({
       city: orNull(random.pick(CITIES)),
-      ...(random.chance(0.5) && { country: orNull(random.pick(COUNTRIES)) }),
+      ...Object.fromEntries(
+        Object.entries(randomPlace(random)).map(([name, value]) => [name, orNull(value)]),
+      ),
     })),
     ...maybe(0.7, 'properties', () => {
       const { '': _, ...properties } = randomProperties(random);
-      return { ...properties, ...(random.chance(0.2) && { plan: null }) };
+      return {
+        ...properties,
+        ...(random.chance(0.2) && { plan: null }),
+        ...(random.chance(0.3) && { $predictions: orNull(randomPredictions(random)) }),
+      };
     }),
     ...maybe(0.25, 'append', () => ({ tags: random.chance(0.5) ? tags() : random.pick(TEXTS) })),
     ...maybe(0.2, 'remove', () => ({ tags: random.chance(0.5) ? tags() : random.pick(TEXTS) })),

@@ -24,7 +24,20 @@ export const NUMBER_PATHS: ReadonlySet<string> = new Set([
   '$value',
 ]);
 export const BOOLEAN_PATHS: ReadonlySet<string> = new Set(['gift']);
+export const LIST_PATHS: ReadonlySet<string> = new Set(['tags']);
 export const SUM_PATHS = ['$value', '$value', 'price', 'quantity', 'item.price', 'plan', 'never sent'];
+/** Here a value is of any type. */
+export const DISTINCT_PATHS = [
+  'tags',
+  'tags',
+  'plan',
+  'plan',
+  'price',
+  'gift',
+  'item',
+  '$value',
+  'never sent',
+];
 
 export const ATTRIBUTES = [
   'externalId',
@@ -39,6 +52,7 @@ export const ATTRIBUTES = [
   'location.region',
   'location.postalCode',
   'location.latitude',
+  'location.longitude',
 ];
 
 export const TEXTS = [
@@ -79,7 +93,20 @@ export const TEXTS = [
 
 export const FIRST_NAMES = ['Ada', 'ada', 'Zoë', 'Zoe\u0308', "D'Arcy", '李', 'Null'];
 export const CITIES = ['Berlin', 'München', 'São Paulo', 'New York'];
-export const COUNTRIES = ['Germany', 'United Kingdom', 'BR'];
+export const COUNTRIES = [
+  'Germany',
+  'DE',
+  'FRA',
+  'United Kingdom',
+  'BR',
+  'US',
+  'United States',
+  'us',
+  'nowhere',
+];
+/** The poles, both sides of the date line, and places some hundred kilometers apart. */
+export const LATITUDES = [0, 52.52, 53.55, -33.9, 90, -90, 89.99];
+export const LONGITUDES = [0, 13.405, 9.993, 151.2, 180, -180, 179.999, -179.999];
 export const POSTAL_CODES = ['10115', '80331', 'W2 9AE'];
 export const TIMEZONES = ['Europe/Berlin', 'UTC', 'America/New_York'];
 export const LOCALES = ['de-DE', 'en'];
@@ -125,6 +152,21 @@ export const NUMBERS = [
   2 ** 53,
   1e18,
   -1e18,
+];
+
+/** Elements of lists as list filters know them. */
+export const ELEMENTS = [
+  'gold',
+  'Gold',
+  'silver',
+  '',
+  '5',
+  '0.1',
+  'true',
+  "O'Hara",
+  '{"a":"x","b":[1]}',
+  '["gold",5]',
+  '1000000000000000000',
 ];
 
 export const PATTERNS = [

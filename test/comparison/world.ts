@@ -32,7 +32,7 @@ export interface World {
   /** Warnings of the workers since the last call: what was tried again, and should not have needed to be. */
   warnings(): string[];
   /** An account whose next profile has this number. */
-  newAccount(nextProfile: number): Promise<number>;
+  newAccount(nextProfile: number, timezone?: string): Promise<number>;
   restart(what: 'evaluator' | 'ingest' | 'both', rolling: boolean): Promise<void>;
   /** Waits until everything accepted is evaluated, and the clock has been looked at. */
   settle(): Promise<void>;
@@ -94,10 +94,10 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       said = [];
       return lines;
     },
-    async newAccount(nextProfile) {
+    async newAccount(nextProfile, timezone = 'UTC') {
       const [made] = await mysql.db
         .insert(accounts)
-        .values({ name: 'random', nextProfile, createdAt: clock.now() });
+        .values({ name: 'random', timezone, nextProfile, createdAt: clock.now() });
       return made.insertId;
     },
     async restart(what, rolling) {

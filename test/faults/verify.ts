@@ -77,7 +77,7 @@ export async function verify(
       (one) => one.profile,
     );
     const wanted = [...numbers]
-      .filter(([profile]) => evaluate(parsed.condition, factsAbout(profile), now))
+      .filter(([profile, number]) => evaluate(parsed.condition, factsAbout(profile, number), now))
       .map(([, number]) => number)
       .sort((a, b) => a - b);
     assert.deepEqual(stored, wanted, `the members of ${JSON.stringify(input)}`);

@@ -216,19 +216,16 @@ describe('parseCondition', () => {
     expect(mistakes(near)).toEqual(['UNSUPPORTED near.postalCode']);
   });
 
-  const sample = { sample: { percent: 10 } };
+  const segment = { segment: { id: 'S' } };
   it.each([
     [{ sequence: { steps: [step('A'), step('B')] } }, 'sequence'],
     [{ consent: { channel: 'EMAIL', canReceive: true } }, 'consent'],
-    [{ segment: { id: 'S' } }, 'segment'],
-    [{ near: { latitude: 1, longitude: 1, within: 1 } }, 'near'],
-    [{ region: { region: 'EUROPEAN_UNION' } }, 'region'],
-    [{ prediction: { dimension: 'CHURN_RISK', number: { atLeast: 1 } } }, 'prediction'],
-    [sample, 'sample'],
-    [{ not: { all: [order({}), sample] } }, 'not.all.1.sample'],
-    [order({ measure: { average: 'price' } }), 'event.measure.average'],
+    [segment, 'segment'],
+    [{ not: { all: [order({}), segment] } }, 'not.all.1.segment'],
+    [{ prediction: { dimension: 'CHURN_RISK', change: { by: 0.2, within: 'PT1H' } } }, 'prediction.change'],
+    [{ prediction: { dimension: 'EXPECTED_NEXT_ORDER', date: { next: 'P7D' } } }, 'prediction.date'],
     [order({ within: { calendar: 'TODAY' } }), 'event.within.calendar'],
-    [order({ where: [{ path: 'a', filter: { list: { contains: 'a' } } }] }), 'event.where.0.filter.list'],
+    [order({ where: [{ path: 'a', filter: { date: { month: 1 } } }] }), 'event.where.0.filter.date'],
     [email({ date: { month: 1 } }), 'property.filter.date'],
   ])('says of what is not computed yet: %j', (input, path) => {
     const result = parseSupported(input);

@@ -1,0 +1,172 @@
+/** Segments of the kinds of conditions that look at events and profiles in other ways than by counts and texts. */
+/* Answers have every shape: what is expected of them is said in the expectations. */
+/* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call */
+import { eq } from 'drizzle-orm';
+import { expect, it } from 'vitest';
+import { isInSample } from '../../src/segments/sample.ts';
+import { accounts } from '../../src/storage/mysql/schema.ts';
+import { CREATE, eventually, INGEST, UPSERT, useApi } from './support.ts';
+
+const start = useApi();
+let names = 0;
+
+/** An account of its own for each test. */
+async function newAccount(timezone = 'UTC') {
+  const api = start();
+  const { account, admin } = await api.otherAccount();
+  await api.mysql.db.update(accounts).set({ timezone }).where(eq(accounts.id, account));
+  const ask = async (query: string, variables: object) => {
+    const { data, errors } = await api.gql(query, variables, { key: admin });
+    expect(errors).toBeUndefined();
+    return data;
+  };
+  const taken = async (receipt: unknown) => {
+    const query = `query ($token: Receipt!) { receipt(token: $token, timeout: "PT30S") { reached } }`;
+    expect((await ask(query, { token: receipt })).receipt.reached).toBe(true);
+  };
+  return {
+    async write(...profiles: object[]) {
+      const { profilesUpsert } = await ask(UPSERT, { profiles });
+      expect(profilesUpsert).toMatchObject({ accepted: profiles.length, userErrors: [] });
+      await taken(profilesUpsert.receipt);
+    },
+    async send(...events: object[]) {
+      const { eventsIngest } = await ask(INGEST, { events });
+      expect(eventsIngest).toMatchObject({ accepted: events.length, userErrors: [] });
+      await taken(eventsIngest.receipt);
+    },
+    async segment(condition: object): Promise<string> {
+      const { segmentCreate } = await ask(CREATE, { input: { name: `S${++names}`, condition } });
+      expect(segmentCreate.userErrors).toEqual([]);
+      const { id } = segmentCreate.segment;
+      await eventually(
+        () => ask('query ($id: ID!) { segment(id: $id) { status } }', { id }),
+        ({ segment }) => segment.status === 'LIVE',
+      );
+      return id;
+    },
+    /** External ids of the members, sorted. */
+    async members(id: string): Promise<string[]> {
+      const query = `query ($id: ID!) { segment(id: $id) { members(first: 50) { nodes { externalId } } } }`;
+      const { segment } = await ask(query, { id });
+      return segment.members.nodes.map((node: { externalId: string }) => node.externalId).sort();
+    },
+  };
+}
+
+const profile = (externalId: string, rest: object = {}) => ({ identifiers: { externalId }, ...rest });
+const order = (externalId: string, rest: object = {}) => ({
+  metric: 'Placed Order',
+  profile: { externalId },
+  ...rest,
+});
+const orders = (rest: object) => ({ event: { metric: 'Placed Order', ...rest } });
+
+it('an average goes up and down with each event', async () => {
+  const { segment, send, members } = await newAccount();
+  const id = await segment(orders({ measure: { average: '$value' }, is: { atLeast: 10 } }));
+  await send(order('a', { value: 9.9 }), order('a', { value: 10.1 }), order('b', { value: 9.9 }), order('c'));
+  expect(await members(id)).toEqual(['a']);
+  await send(order('a', { value: 9.999999 }), order('b', { value: 11 }));
+  expect(await members(id)).toEqual(['b']);
+});
+
+it('the smallest and the largest number of someone’s events', async () => {
+  const { segment, send, members } = await newAccount();
+  const small = await segment(orders({ measure: { min: 'price' }, is: { lessThan: 0 } }));
+  const large = await segment(orders({ measure: { max: 'price' }, is: { lessThan: 5 } }));
+  const paid = (id: string, price: unknown) => order(id, { properties: { price } });
+  await send(paid('a', 4), paid('b', '4'));
+  expect([await members(small), await members(large)]).toEqual([[], ['a']]);
+  await send(paid('a', 6), paid('b', -1));
+  expect([await members(small), await members(large)]).toEqual([['b'], ['b']]);
+});
+
+it('different values of a property, those of a list one by one', async () => {
+  const { segment, send, members } = await newAccount();
+  const id = await segment(orders({ measure: { distinct: 'category' }, is: { equals: 2 } }));
+  const of = (profileId: string, category: unknown) => order(profileId, { properties: { category } });
+  await send(of('a', 'shoes'), of('a', 'shoes'), of('b', ['shoes', 'hats']), of('c', 5), of('c', '5'));
+  expect(await members(id)).toEqual(['b', 'c']);
+  await send(of('a', 'hats'), of('b', 'bags'));
+  expect(await members(id)).toEqual(['a', 'c']);
+});
+
+it('days are those of the account’s time zone', async () => {
+  const condition = orders({ measure: { days: true }, is: { atLeast: 2 } });
+  // One evening in UTC; in Kathmandu, 5:45 ahead, midnight lies between them.
+  const events = ['2026-03-10T18:00:00Z', '2026-03-10T19:00:00Z'].map((time) => order('a', { time }));
+  const there = await newAccount('Asia/Kathmandu');
+  const here = await newAccount();
+  const segments = [await there.segment(condition), await here.segment(condition)] as const;
+  await there.send(...events);
+  await here.send(...events);
+  expect(await there.members(segments[0])).toEqual(['a']);
+  expect(await here.members(segments[1])).toEqual([]);
+});
+
+it('lists of a profile and of events', async () => {
+  const { segment, send, write, members } = await newAccount();
+  const list = { containsAll: ['hiking', '3'] };
+  const own = await segment({ property: { path: 'properties.interests', filter: { list } } });
+  const bought = await segment(
+    orders({ where: [{ path: 'items', filter: { list: { length: { atLeast: 2 } } } }] }),
+  );
+  await write(
+    profile('a', { properties: { interests: ['hiking', 3] } }),
+    profile('b', { properties: { interests: 'hiking' } }),
+  );
+  await send(order('b', { properties: { items: ['x', 'x'] } }), order('a', { properties: { items: 'xx' } }));
+  expect([await members(own), await members(bought)]).toEqual([['a'], ['b']]);
+  await write(
+    profile('a', { remove: { interests: 'hiking' } }),
+    profile('b', { append: { interests: [3] } }),
+  );
+  expect(await members(own)).toEqual(['b']);
+});
+
+it('who moves enters and leaves places and regions', async () => {
+  const { segment, write, members } = await newAccount();
+  const berlin = { latitude: 52.52, longitude: 13.405, within: 100, unit: 'MILES' };
+  const near = await segment({ near: berlin });
+  const far = await segment({ near: { ...berlin, beyond: true } });
+  const union = await segment({ region: { region: 'EUROPEAN_UNION' } });
+  const all = async () => [await members(near), await members(far), await members(union)];
+  await write(
+    profile('a', { location: { latitude: 52.4, longitude: 13.1, country: 'DE' } }),
+    profile('b', { location: { latitude: 40.7, longitude: -74, country: 'US' } }),
+    profile('c', { location: { latitude: 52.4 } }),
+  );
+  expect(await all()).toEqual([['a'], ['b'], ['a']]);
+  await write(
+    profile('a', { location: { longitude: 113.1, country: 'China' } }),
+    profile('b', { location: { latitude: null } }),
+    profile('c', { location: { longitude: 13.4, country: 'FRA' } }),
+  );
+  expect(await all()).toEqual([['c'], ['a'], ['c']]);
+});
+
+it('a prediction that is written as a property', async () => {
+  const { segment, write, members } = await newAccount();
+  const id = await segment({ prediction: { dimension: 'CHURN_RISK', number: { moreThan: 0.5 } } });
+  const risk = (externalId: string, churnRisk: unknown) =>
+    profile(externalId, { properties: { $predictions: { churnRisk } } });
+  await write(risk('a', 0.7), risk('b', 0.5), risk('c', '0.7'));
+  expect(await members(id)).toEqual(['a']);
+  await write(risk('a', 0.2), risk('b', 0.6));
+  expect(await members(id)).toEqual(['b']);
+});
+
+it('a sample takes in those who come later too, and who is in it stays', async () => {
+  const { segment, write, members } = await newAccount();
+  const ids = Array.from({ length: 20 }, (_, i) => `p${String(i).padStart(2, '0')}`);
+  await write(...ids.slice(0, 10).map((id) => profile(id)));
+  const condition = { sample: { percent: 50, salt: 'spring' } };
+  const id = await segment(condition);
+  const first = await members(id);
+  await write(...ids.slice(10).map((one) => profile(one)));
+  const wanted = ids.filter((_, number) => isInSample(number, 'spring', 50));
+  expect(await members(id)).toEqual(wanted);
+  expect(first).toEqual(wanted.filter((one) => one < 'p10'));
+  expect(first.length % 10).not.toBe(0);
+});

@@ -1,0 +1,35 @@
+/** Conditions that random ones are too few to contain for certain. */
+import { MEASURES, OPS, randomEventCondition, randomNumberFilter, type Json } from './generate.ts';
+import { PROFILE_LEAVES, randomListFilter, randomProfileLeaf } from './generate-profile.ts';
+import type { Random } from './random.ts';
+import { METRICS } from './vocabulary.ts';
+
+/** What six seeds in a row have for certain, whatever they draw: each measure with each comparison. */
+export function certainComparisons(random: Random, instants: readonly number[], seed: number): Json[] {
+  const measures = MEASURES.flatMap((kind) =>
+    OPS.map((op) => () => ({ event: randomEventCondition(random, instants, kind, op) })),
+  );
+  const lengths = OPS.map((op) => () => ({
+    event: {
+      metric: random.pick(METRICS),
+      where: [{ path: 'tags', filter: { list: { length: randomNumberFilter(random, [0, 1, 2, 3], op) } } }],
+    },
+  }));
+  return shareOf([...measures, ...lengths], seed);
+}
+
+/** What six seeds in a row have for certain: one condition of each kind. */
+export function certainKinds(random: Random, instants: readonly number[], seed: number): Json[] {
+  const list = () => ({ list: randomListFilter(random, randomNumberFilter) });
+  const measures = MEASURES.map((kind) => () => ({ event: randomEventCondition(random, instants, kind) }));
+  const leaves = PROFILE_LEAVES.map((kind) => () => randomProfileLeaf(random, randomNumberFilter, kind));
+  const lists = [
+    () => ({ event: { metric: random.pick(METRICS), where: [{ path: 'tags', filter: list() }] } }),
+    () => ({ property: { path: 'properties.tags', filter: list() } }),
+  ];
+  return shareOf([...measures, ...leaves, ...lists], seed);
+}
+
+function shareOf(makers: readonly (() => Json)[], seed: number): Json[] {
+  return makers.filter((_, i) => i % 6 === seed % 6).map((make) => make());
+}

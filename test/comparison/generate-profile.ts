@@ -1,0 +1,92 @@
+/** Random conditions on lists, places, predictions and samples, as ConditionInput, and the facts that they look at. */
+import { PREDICTION_DIMENSIONS } from '../../src/segments/paths.ts';
+import type { Json } from './generate.ts';
+import type { Random } from './random.ts';
+import { COUNTRIES, ELEMENTS, LATITUDES, LONGITUDES, NUMBERS } from './vocabulary.ts';
+
+/** Makes a NumberFilterInput over some numbers. */
+type NumberFilterOf = (random: Random, numbers: readonly number[]) => Json;
+
+const LENGTHS = [-1, 0, 1, 2, 2, 3, 1.5];
+const LIST_OPS = ['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'] as const;
+
+export function randomListFilter(random: Random, numberFilter: NumberFilterOf): Json {
+  const element = () => random.pick(ELEMENTS);
+  const op = random.pick(LIST_OPS);
+  if (op === 'length') return { length: numberFilter(random, LENGTHS) };
+  if (op === 'contains' || op === 'notContains') return { [op]: element() };
+  return { [op]: Array.from({ length: random.between(1, op === 'containsAll' ? 2 : 4) }, element) };
+}
+
+/** Texts, and what becomes a text: numbers, booleans, objects, lists; nulls, which are left out. */
+export function randomList(random: Random): unknown[] {
+  const element = () =>
+    random.chance(0.7)
+      ? random.pick(ELEMENTS)
+      : random.pick<unknown>([random.pick(NUMBERS), true, false, null, { b: [1], a: 'x' }, ['gold', 5]]);
+  return Array.from({ length: random.between(0, 3) }, element);
+}
+
+/** A LocationInput's place and country: each part alone too. Null takes it away. */
+export function randomPlace(random: Random): Json {
+  return {
+    ...(random.chance(0.8) && { latitude: random.pick(LATITUDES) }),
+    ...(random.chance(0.8) && { longitude: random.pick(LONGITUDES) }),
+    ...(random.chance(0.7) && { country: random.pick(COUNTRIES) }),
+  };
+}
+
+const CHURN_RISK = [0, 0.2, 0.5, 0.500001, 1, -1, 19.99];
+
+/** What lies under `$predictions`; values of the wrong type too. */
+export function randomPredictions(random: Random): Json {
+  const value = () => (random.chance(0.9) ? random.pick(CHURN_RISK) : random.pick<unknown>(['0.5', null]));
+  return {
+    ...(random.chance(0.8) && { churnRisk: value() }),
+    ...(random.chance(0.5) && { predictedLifetimeValue: value() }),
+    ...(random.chance(0.5) && { historicLifetimeValue: value() }),
+    ...(random.chance(0.5) && { averageDaysBetweenOrders: value() }),
+  };
+}
+
+export const PROFILE_LEAVES = ['near', 'region', 'prediction', 'sample'] as const;
+
+/** A condition on the profile that is neither a property nor events. */
+export function randomProfileLeaf(
+  random: Random,
+  numberFilter: NumberFilterOf,
+  kind: (typeof PROFILE_LEAVES)[number] = random.pick([...PROFILE_LEAVES, 'near']),
+): Json {
+  switch (kind) {
+    case 'near': {
+      const miles = random.chance(0.3);
+      return {
+        near: {
+          latitude: random.pick(LATITUDES),
+          longitude: random.pick(LONGITUDES),
+          within: random.pick([0.001, 1, 300, 500, 5_000, 12_400, ...(miles ? [] : [19_999, 20_000])]),
+          ...(miles && { unit: 'MILES' }),
+          ...(random.chance(0.4) && { beyond: random.chance(0.8) }),
+        },
+      };
+    }
+    case 'region':
+      return {
+        region: {
+          region: random.pick(['EUROPEAN_UNION', 'UNITED_STATES']),
+          ...(random.chance(0.6) && { inside: random.chance(0.3) }),
+        },
+      };
+    case 'prediction': {
+      const dimension = random.pick(PREDICTION_DIMENSIONS.filter((name) => name !== 'EXPECTED_NEXT_ORDER'));
+      return { prediction: { dimension, number: numberFilter(random, CHURN_RISK) } };
+    }
+    case 'sample':
+      return {
+        sample: {
+          percent: random.pick([0, 0.5, 20, 50, 50, 80, 99.9, 100]),
+          ...(random.chance(0.6) && { salt: random.pick(ELEMENTS) }),
+        },
+      };
+  }
+}
