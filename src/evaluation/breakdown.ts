@@ -13,7 +13,7 @@ import {
   type ChunkQuery,
   type Scope,
 } from './all-profiles.ts';
-import { metricsOf, type AudienceDeps } from './audience.ts';
+import { metricsOf, timeZoneOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
 
 export interface NodeCount {
@@ -31,11 +31,16 @@ export async function countNodes(
   account: number,
   condition: Condition,
 ): Promise<NodeCount> {
-  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  const { db } = deps.mysql;
+  const [metrics, timeZone] = await Promise.all([
+    metricsOf(db, account, [condition]),
+    timeZoneOf(db, account),
+  ]);
   const { sql, parameters } = selectNodeCounts(condition, {
     account,
     at: deps.clock.now(),
     metrics,
+    timeZone,
     chunks: null,
   });
   const rows = await query<{ counts: string[] }>(deps.clickhouse, sql, parameters.values);

