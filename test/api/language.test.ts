@@ -166,9 +166,9 @@ describe('typed conditions', () => {
   it('refuse at its place what cannot be computed yet', async () => {
     const unsupported = 'phone is set and\n  the churn risk has risen by at least 0.2 within 1 hour';
     const [problem] = problemsOf(await count(unsupported));
-    expect(problem).toMatchObject({ code: 'UNSUPPORTED', line: 2, column: 3 });
+    expect(problem).toMatchObject({ code: 'UNSUPPORTED', line: 2, column: 18 });
     const { userErrors } = await make({ name: 'Later', query: unsupported });
-    expect(userErrors).toMatchObject([{ code: 'UNSUPPORTED', place: { line: 2, column: 3 } }]);
+    expect(userErrors).toMatchObject([{ code: 'UNSUPPORTED', place: { line: 2, column: 18 } }]);
   });
 
   it.each<[string, string, string?]>([
@@ -361,7 +361,7 @@ describe('on a random population', () => {
   const NOW = Date.now();
   const one = randomCase(20_261_121, {
     profiles: 30,
-    conditions: 20,
+    conditions: 30,
     instants: 3,
     around: NOW - 30 * DAY,
     prefix: 'rnd-',
@@ -370,7 +370,9 @@ describe('on a random population', () => {
   // Of one id that is sent for several metrics, the first is not known: they travel in different streams.
   const known = new Set<string>();
   const events = one.events.filter(({ uniqueId }) => !known.has(uniqueId) && known.add(uniqueId));
-  const conditions: Condition[] = one.conditions.map((input) => {
+  // Profile numbers and the time zone are not those of the facts here; predictions are not explained in detail.
+  const inputs = one.conditions.filter((input) => !/"(sample|days|prediction)"/.test(JSON.stringify(input)));
+  const conditions: Condition[] = inputs.map((input) => {
     const parsed = parseCondition(input);
     if (!parsed.ok) throw new Error('a random condition is not valid');
     return parsed.condition;
@@ -404,7 +406,7 @@ describe('on a random population', () => {
         `query ($where: ConditionInput) { audience(where: $where) { count breakdown { ${SIZES} } ${profiles
           .map((id, i) => `e${i}: explain(profile: { externalId: "${id}" }) { ${EXPLANATION} }`)
           .join(' ')} } }`,
-        { where: one.conditions[n] },
+        { where: inputs[n] },
         { key: other.admin },
       );
       expect(errors, JSON.stringify(condition)).toBeUndefined();
