@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useEngines } from '../support/engines.ts';
-import { describeCoverage, EVERY_KIND, type Coverage } from './coverage.ts';
+import { describeCoverage, type Coverage } from './coverage.ts';
 import { runScript } from './pipeline.ts';
 import { openWorld, START, type World } from './world.ts';
 
@@ -29,7 +29,6 @@ test('the scripts have brought about entries and exits, by time alone as well', 
     `pipeline: ${total.steps} steps, ${total.cases} cases, ${total.changes} entries and exits, ` +
       `${total.timeChanges} of them by time alone; covered: ${describeCoverage(coverage)}`,
   );
-  expect(EVERY_KIND.filter((kind) => !coverage.has(kind))).toEqual([]);
   expect(total.cases).toBeGreaterThan(3_000);
   expect(total.changes).toBeGreaterThan(100);
   expect(total.timeChanges).toBeGreaterThan(20);
