@@ -15,12 +15,6 @@ const PLACES_AND_SAMPLES = [
   ),
 ];
 
-/** What every run of the pipeline must have had, in fewer conditions. */
-export const EVERY_KIND: readonly string[] = [
-  ...MEASURES.map((measure) => `measure.${measure}`),
-  ...['list.where', 'list.property', 'near', 'region', 'prediction', 'sample'],
-];
-
 /** Every part of the language that the random conditions are made of. A run that leaves one out proves less than it says. */
 export const WHOLE_LANGUAGE: readonly string[] = [
   ...['all', 'any', 'not'],
