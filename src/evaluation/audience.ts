@@ -7,7 +7,7 @@ import { readAccount } from '../storage/mysql/accounts.ts';
 import type { MySql, Queries } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
-import { selectMembers } from './all-profiles.ts';
+import { selectMembers, type Scope } from './all-profiles.ts';
 
 export interface AudienceDeps {
   mysql: MySql;
@@ -52,13 +52,21 @@ export async function listAudience(
 }
 
 async function membersNow(deps: AudienceDeps, account: number, condition: Condition) {
-  const { db } = deps.mysql;
+  const scope = await scopeOf(deps.mysql.db, account, condition);
+  return selectMembers(normalise(condition), { ...scope, at: deps.clock.now(), chunks: null });
+}
+
+/** What a condition's evaluation has to know of the account, whoever is evaluated and when. */
+export async function scopeOf(
+  db: Queries,
+  account: number,
+  condition: Condition,
+): Promise<Pick<Scope, 'account' | 'metrics' | 'timeZone'>> {
   const [metrics, timeZone] = await Promise.all([
     metricsOf(db, account, [condition]),
     timeZoneOf(db, account),
   ]);
-  const scope = { account, at: deps.clock.now(), metrics, timeZone, chunks: null };
-  return selectMembers(normalise(condition), scope);
+  return { account, metrics, timeZone };
 }
 
 /** Ids of the metrics that the conditions name; those that never had an event are absent. */

@@ -13,7 +13,7 @@ import {
   type ChunkQuery,
   type Scope,
 } from './all-profiles.ts';
-import { metricsOf, timeZoneOf, type AudienceDeps } from './audience.ts';
+import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
 
 export interface NodeCount {
@@ -31,18 +31,8 @@ export async function countNodes(
   account: number,
   condition: Condition,
 ): Promise<NodeCount> {
-  const { db } = deps.mysql;
-  const [metrics, timeZone] = await Promise.all([
-    metricsOf(db, account, [condition]),
-    timeZoneOf(db, account),
-  ]);
-  const { sql, parameters } = selectNodeCounts(condition, {
-    account,
-    at: deps.clock.now(),
-    metrics,
-    timeZone,
-    chunks: null,
-  });
+  const scope = await scopeOf(deps.mysql.db, account, condition);
+  const { sql, parameters } = selectNodeCounts(condition, { ...scope, at: deps.clock.now(), chunks: null });
   const rows = await query<{ counts: string[] }>(deps.clickhouse, sql, parameters.values);
   const counts = (rows[0]?.counts ?? []).map(Number).values();
   const named = (node: Condition): NodeCount => ({

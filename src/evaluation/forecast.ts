@@ -3,7 +3,7 @@ import { normalise } from '../segments/normalise.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query } from '../storage/clickhouse/connect.ts';
 import { selectMembers } from './all-profiles.ts';
-import { metricsOf, timeZoneOf, type AudienceDeps } from './audience.ts';
+import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
 
 export interface Forecast {
@@ -21,16 +21,11 @@ export async function forecastMembers(
   condition: Condition,
   withinMs: number,
 ): Promise<Forecast> {
-  const { db } = deps.mysql;
-  const [metrics, timeZone] = await Promise.all([
-    metricsOf(db, account, [condition]),
-    timeZoneOf(db, account),
-  ]);
+  const scope = await scopeOf(deps.mysql.db, account, condition);
   const normal = normalise(condition);
   const parameters = createParameters();
   const now = deps.clock.now();
-  const membersAt = (at: number) =>
-    selectMembers(normal, { account, at, metrics, timeZone, chunks: null }, parameters).sql;
+  const membersAt = (at: number) => selectMembers(normal, { ...scope, at, chunks: null }, parameters).sql;
   const rows = await query<{ leaving: string; joining: string }>(
     deps.clickhouse,
     `SELECT

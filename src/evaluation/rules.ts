@@ -59,48 +59,29 @@ export function compileRules(
     criteria.map((criterion) => metricOf(criterion.metric)),
   );
   const filter = list('UInt8', criteria.map(bitOf));
-  const bounds = (side: 'after' | 'through') => windows.map((window) => window[side]);
   const isWithin =
     instant === 'column'
       ? 't > greatest(after, instant - after_ago) AND t <= least(through, instant - through_ago)'
       : 't > after AND t <= through';
-  const windowArrays =
+  const bounds: Record<string, number[]> =
     instant === 'column'
       ? {
-          after: list(
-            'Int64',
-            bounds('after').map(({ at }) => at ?? -FAR),
-          ),
-          after_ago: list(
-            'Int64',
-            bounds('after').map(({ ago }) => ago ?? FAR),
-          ),
-          through: list(
-            'Int64',
-            bounds('through').map(({ at }) => at ?? FAR),
-          ),
-          through_ago: list(
-            'Int64',
-            bounds('through').map(({ ago }) => ago ?? 0),
-          ),
+          after: windows.map(({ after }) => after.at ?? -FAR),
+          after_ago: windows.map(({ after }) => after.ago ?? FAR),
+          through: windows.map(({ through }) => through.at ?? FAR),
+          through_ago: windows.map(({ through }) => through.ago ?? 0),
         }
       : {
-          after: list(
-            'Int64',
-            bounds('after').map(({ at, ago }) =>
-              Math.max(at ?? -FAR, ago === null ? -FAR : instant.at - ago),
-            ),
+          after: windows.map(({ after: { at, ago } }) =>
+            Math.max(at ?? -FAR, ago === null ? -FAR : instant.at - ago),
           ),
-          through: list(
-            'Int64',
-            bounds('through').map(({ at, ago }) => Math.min(at ?? FAR, instant.at - (ago ?? 0))),
-          ),
+          through: windows.map(({ through: { at, ago } }) => Math.min(at ?? FAR, instant.at - (ago ?? 0))),
         };
   const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
   const counts = `sumForEach(arrayMap(
-    (rule_metric, filter, ${Object.keys(windowArrays).join(', ')}) ->
+    (rule_metric, filter, ${Object.keys(bounds).join(', ')}) ->
       metric = rule_metric AND bitTest(mask, filter) AND ${isWithin},
-    ${metric}, ${filter}, ${Object.values(windowArrays).join(', ')}))`;
+    ${[metric, filter, ...Object.values(bounds).map((values) => list('Int64', values))].join(', ')}))`;
   return {
     columns: `toUInt64(${mask}) AS mask`,
     truths: `arrayStringConcat(arrayMap(

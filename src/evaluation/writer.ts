@@ -14,7 +14,7 @@ import type { MySql } from '../storage/mysql/connect.ts';
 import { markFailed, readDefinition } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
-import { metricsOf, timeZoneOf } from './audience.ts';
+import { scopeOf } from './audience.ts';
 import { populate } from './memberships.ts';
 import { compileDefinition } from './registry.ts';
 
@@ -167,11 +167,9 @@ async function carryOutPopulation(
   // Deleted meanwhile: nobody will ask for its members.
   if (!stored) return;
   const { condition } = compileDefinition(stored);
-  const { at, chunks } = population;
-  const metricIds = await metricsOf(deps.mysql.db, account, [condition]);
-  const timeZone = await timeZoneOf(deps.mysql.db, account);
-  const scope = { account, at, metrics: metricIds, timeZone, chunks };
-  await populate(deps.clickhouse, population.segment, condition, scope, token);
+  const { segment, at, chunks } = population;
+  const scope = await scopeOf(deps.mysql.db, account, condition);
+  await populate(deps.clickhouse, segment, condition, { ...scope, at, chunks }, token);
 }
 
 async function publish(log: Log, partition: number, entries: LogEntry[]): Promise<void> {

@@ -5,12 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { createClient, type Client } from '../../examples/client.ts';
-import { loadConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { startService } from '../../src/service.ts';
 import { useEngines } from '../support/engines.ts';
-
-const KEY = 'a-key-for-the-import-tests';
+import { SERVICE_KEY, startWholeService } from '../support/service.ts';
 
 export interface TestServer {
   /** Of the server, without a path. */
@@ -23,37 +19,15 @@ export interface TestServer {
 /** One service for a test file. Call it at the top of the file. */
 export function useServer(): () => TestServer {
   const engines = useEngines();
-  const stops: (() => Promise<void> | void)[] = [];
+  let service: { url: string; stop: () => Promise<void> } | undefined;
   let server: TestServer | undefined;
   beforeAll(async () => {
-    const config = loadConfig({
-      PORT: '0',
-      MYSQL_URL: engines.mysqlUrl(),
-      CLICKHOUSE_URL: engines.clickhouseUrl(),
-      BOOTSTRAP_API_KEY: KEY,
-    });
-    const lifecycle = {
-      signal: new AbortController().signal,
-      async start<T>(_name: string, start: () => Promise<T> | T, stop?: (part: T) => Promise<void> | void) {
-        const part = await start();
-        if (stop) stops.push(() => stop(part));
-        return part;
-      },
-      fail(error: unknown) {
-        throw error;
-      },
-    };
-    const { url } = await startService(lifecycle, config, createLogger('error'));
-    server = {
-      url: url!,
-      apiKey: KEY,
-      client: createClient({ url: url!, apiKey: KEY }),
-      clickhouseUrl: engines.clickhouseUrl(),
-    };
+    const clickhouseUrl = engines.clickhouseUrl();
+    service = await startWholeService({ MYSQL_URL: engines.mysqlUrl(), CLICKHOUSE_URL: clickhouseUrl });
+    const { url } = service;
+    server = { url, apiKey: SERVICE_KEY, client: createClient({ url, apiKey: SERVICE_KEY }), clickhouseUrl };
   });
-  afterAll(async () => {
-    for (const stop of stops.reverse()) await stop();
-  });
+  afterAll(() => service?.stop());
   return () => server!;
 }
 

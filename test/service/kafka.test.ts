@@ -1,12 +1,9 @@
 /** The whole service with Kafka as its log: what runs in production, as far as the log is concerned. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { startService } from '../../src/service.ts';
 import { useEngines } from '../support/engines.ts';
 import { startKafka } from '../support/kafka.ts';
+import { SERVICE_KEY, startWholeService } from '../support/service.ts';
 
-const KEY = 'kafka-service-key';
 const engines = useEngines();
 const stops: (() => unknown)[] = [];
 let address = '';
@@ -14,26 +11,13 @@ let address = '';
 beforeAll(async () => {
   const kafka = await startKafka();
   stops.push(() => kafka.stop());
-  const config = loadConfig({
-    PORT: '0',
+  const service = await startWholeService({
     MYSQL_URL: engines.mysqlUrl(),
     CLICKHOUSE_URL: engines.clickhouseUrl(),
     KAFKA_BROKERS: kafka.brokers.join(','),
-    BOOTSTRAP_API_KEY: KEY,
   });
-  const lifecycle = {
-    signal: new AbortController().signal,
-    async start<T>(_name: string, start: () => Promise<T> | T, stop?: (part: T) => Promise<void> | void) {
-      const part = await start();
-      if (stop) stops.push(() => stop(part));
-      return part;
-    },
-    fail(error: unknown) {
-      throw error;
-    },
-  };
-  const { url } = await startService(lifecycle, config, createLogger('error'));
-  address = `${url}/graphql`;
+  stops.push(() => service.stop());
+  address = `${service.url}/graphql`;
 }, 180_000);
 
 afterAll(async () => {
@@ -43,7 +27,7 @@ afterAll(async () => {
 async function ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
   const response = await fetch(address, {
     method: 'POST',
-    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${SERVICE_KEY}`, 'content-type': 'application/json' },
     body: JSON.stringify({ query, variables }),
   });
   const { data, errors } = (await response.json()) as { data: T; errors?: unknown };

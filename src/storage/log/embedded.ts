@@ -7,7 +7,8 @@ import { startRetention } from './embedded-retention.ts';
 import { startTail } from './embedded-tail.ts';
 import { createTopicDirectory } from './embedded-topics.ts';
 import { createWatch } from './embedded-watch.ts';
-import type { Log, LogConsumer, LogTail } from './log.ts';
+import type { Log } from './log.ts';
+import { createReaders } from './readers.ts';
 import { patient, select, type SqlPool } from './sql.ts';
 
 /**
@@ -28,19 +29,7 @@ export function createEmbeddedLog(options: { pool: SqlPool; logger: Logger; cloc
   const queue = createAppendQueue((calls) => writer.write(calls));
   const environment = { pool, watch, clock, logger };
   const stopRetention = startRetention({ pool, topics, clock, logger });
-  const open = new Set<LogConsumer | LogTail>();
-
-  function track<T extends LogConsumer | LogTail>(reader: T): T {
-    const tracked: T = {
-      ...reader,
-      async close() {
-        await reader.close();
-        open.delete(tracked);
-      },
-    };
-    open.add(tracked);
-    return tracked;
-  }
+  const readers = createReaders();
 
   return {
     ensureTopics: (specs) => topics.ensure(specs),
@@ -74,16 +63,16 @@ export function createEmbeddedLog(options: { pool: SqlPool; logger: Logger; cloc
     },
     async consume(consumer) {
       const found = await Promise.all(consumer.topics.map((name) => topics.find(name)));
-      return track(await startConsumer(environment, consumer, found));
+      return readers.track(await startConsumer(environment, consumer, found));
     },
     async tail(tail) {
-      return track(await startTail(environment, tail, await topics.find(tail.topic)));
+      return readers.track(await startTail(environment, tail, await topics.find(tail.topic)));
     },
     async ping() {
       await select(pool, 'SELECT 1 FROM log_topics LIMIT 1');
     },
     async close() {
-      await Promise.all([...open].map((reader) => reader.close()));
+      await readers.closeAll();
       await queue.close();
       await Promise.all([watch.close(), stopRetention()]);
     },

@@ -6,9 +6,10 @@ import { createAppendQueue } from './append-queue.ts';
 import { consumerHandler } from './consumer-handler.ts';
 import { sendCalls } from './kafka-append.ts';
 import { createKafka, RETRY, shareClient, type Shared } from './kafka-client.ts';
-import { joinKafkaGroup, type GroupReader } from './kafka-group.ts';
+import { joinKafkaGroup } from './kafka-group.ts';
 import { createKafkaTopics } from './kafka-topics.ts';
 import type { Log, LogTail } from './log.ts';
+import { createReaders } from './readers.ts';
 
 const TAIL_LIMITS = { maxRecords: 1_000, maxBytes: 4 * 1024 * 1024 };
 
@@ -41,19 +42,7 @@ export function createKafkaLog(options: {
     producer.replace();
   });
   const queue = createAppendQueue((calls) => sendCalls(producer, calls));
-  const open = new Set<GroupReader | LogTail>();
-
-  function track<Reader extends GroupReader | LogTail>(reader: Reader): Reader {
-    const tracked: Reader = {
-      ...reader,
-      async close() {
-        await reader.close();
-        open.delete(tracked);
-      },
-    };
-    open.add(tracked);
-    return tracked;
-  }
+  const readers = createReaders();
 
   return {
     ensureTopics: (specs) => topics.ensure(specs),
@@ -96,7 +85,7 @@ export function createKafkaLog(options: {
         clock,
         logger,
       });
-      return track(reader);
+      return readers.track(reader);
     },
     async tail(tail) {
       const { topic, from } = tail;
@@ -128,13 +117,13 @@ export function createKafkaLog(options: {
           await admin.use((client) => client.deleteGroups([groupId])).catch(() => undefined);
         },
       };
-      return track(opened);
+      return readers.track(opened);
     },
     async ping() {
       await admin.use((client) => client.describeCluster());
     },
     async close() {
-      await Promise.all([...open].map((reader) => reader.close()));
+      await readers.closeAll();
       await queue.close();
       await Promise.all([producer.close(), admin.close()]);
     },
