@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS events (
   numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
   booleans Map(LowCardinality(String), Bool) CODEC(ZSTD(1)),
   lists Map(LowCardinality(String), Array(String)) CODEC(ZSTD(1)),
+  dates Map(LowCardinality(String), Tuple(Enum8('day' = 1, 'instant' = 2), Int64)) CODEC(ZSTD(1)),
   properties String CODEC(ZSTD(1)),
   arrived_at DateTime64(3, 'UTC'),
   copied Bool,
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS events_by_profile (
   numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
   booleans Map(LowCardinality(String), Bool) CODEC(ZSTD(1)),
   lists Map(LowCardinality(String), Array(String)) CODEC(ZSTD(1)),
+  dates Map(LowCardinality(String), Tuple(Enum8('day' = 1, 'instant' = 2), Int64)) CODEC(ZSTD(1)),
   properties String CODEC(ZSTD(1)),
   arrived_at DateTime64(3, 'UTC'),
   copied Bool
@@ -76,7 +78,24 @@ ORDER BY (time, account, metric, profile)
 TTL toDateTime(time) + INTERVAL 30 DAY
 SETTINGS non_replicated_deduplication_window = 10000;
 
+-- Dates that profiles (metric 0) and events have among their properties, in the order of time: the clock wakes their
+-- profiles at the edges. Those that were replaced stay, and wake somebody for nothing. Written to directly, too.
+-- kind and date as in traits.
+CREATE TABLE IF NOT EXISTS dates (
+  account UInt32,
+  metric UInt32,
+  path LowCardinality(String),
+  kind Enum8('day' = 1, 'instant' = 2),
+  date Int64,
+  profile UInt32
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (account, metric, path, kind, date, profile)
+SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10;
+
 -- Facts about profiles, one row per attribute, the newest revision counts. kind 'unset' says that it was taken away.
+-- A text that is a date: date_kind 'instant' with epoch milliseconds, or, for a date alone, 'day' with the number of days
+-- since 1970-01-01, which begin where the account's time zone says.
 CREATE TABLE IF NOT EXISTS traits (
   account UInt32,
   attribute LowCardinality(String),
@@ -85,7 +104,9 @@ CREATE TABLE IF NOT EXISTS traits (
   kind Enum8('unset' = 0, 'text' = 1, 'number' = 2, 'boolean' = 3, 'list' = 4),
   text String CODEC(ZSTD(1)),
   number Float64,
-  list Array(String) CODEC(ZSTD(1))
+  list Array(String) CODEC(ZSTD(1)),
+  date_kind Enum8('none' = 0, 'day' = 1, 'instant' = 2),
+  date Int64
 )
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (account, attribute, profile)
@@ -99,7 +120,9 @@ CREATE TABLE IF NOT EXISTS traits_by_profile (
   kind Enum8('unset' = 0, 'text' = 1, 'number' = 2, 'boolean' = 3, 'list' = 4),
   text String CODEC(ZSTD(1)),
   number Float64,
-  list Array(String) CODEC(ZSTD(1))
+  list Array(String) CODEC(ZSTD(1)),
+  date_kind Enum8('none' = 0, 'day' = 1, 'instant' = 2),
+  date Int64
 )
 ENGINE = ReplacingMergeTree(revision)
 ORDER BY (account, profile, attribute)

@@ -14,10 +14,10 @@ export interface Scope {
   account: number;
   /** The instant of evaluation, epoch milliseconds. */
   at: number;
+  /** The account's, as the IANA names it. */
+  timeZone: string;
   /** Metric ids by name; a name without one has never had an event. */
   metrics: ReadonlyMap<string, number>;
-  /** The account's. */
-  timeZone: string;
   /** Only these chunks; null: all of them. */
   chunks: readonly number[] | null;
 }
@@ -100,7 +100,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       FROM traits
       WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', criterion.path)}
       GROUP BY profile
-      HAVING argMax(${compileTrait(criterion, parameters)}, revision)`;
+      HAVING argMax(${compileTrait(criterion, scope, parameters)}, revision)`;
   }
   if (criterion.kind === 'near') {
     return `SELECT profile
@@ -116,7 +116,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   }
   if (criterion.kind !== 'event') throw notComputed(criterion);
   const metric = scope.metrics.get(criterion.metric) ?? 0;
-  const events = compileEvents(criterion, metric, scope, scope.timeZone, parameters);
+  const events = compileEvents(criterion, metric, scope, parameters);
   const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
   return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;
 }

@@ -12,7 +12,9 @@ import type {
 } from '../segments/ast.ts';
 import { isInSample } from '../segments/sample.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { compileEvents, compileTrait, notComputed, type Instant } from './compile.ts';
+import type { Instant } from './calendars.ts';
+import { evaluateDates } from './changed-dates.ts';
+import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
@@ -29,7 +31,7 @@ export type Truths = (subject: Subject, criterion: string) => boolean;
 export interface ChangedScope {
   account: number;
   metrics: ReadonlyMap<string, number>;
-  /** The account's. */
+  /** The account's, as the IANA names it. */
   timeZone: string;
 }
 
@@ -42,8 +44,8 @@ const CRITERIA_PER_QUERY = 500;
 const RULES_PER_BLOCK = 2_000_000;
 
 /**
- * Truth of every criterion (of normalised conditions) for every subject. Traits are what they are now, whatever the instant; events count up to
- * the subject's instant.
+ * Truth of every criterion (of normalised conditions) for every subject. Traits are what they are now, whatever the
+ * instant; events count up to the subject's instant.
  */
 export async function evaluateSubjects(
   clickhouse: ClickHouse,
@@ -53,7 +55,12 @@ export async function evaluateSubjects(
 ): Promise<Truths> {
   const truths = new Map<string, Truths>();
   const events = criteria.filter((criterion) => criterion.kind === 'event');
-  const traits = criteria.filter(({ kind }) => kind === 'property' || kind === 'near') as TraitCriterion[];
+  const properties = criteria.filter((criterion) => criterion.kind === 'property');
+  const dates = properties.filter(({ filter }) => filter.kind === 'date');
+  const traits = [
+    ...properties.filter(({ filter }) => filter.kind !== 'date'),
+    ...criteria.filter((criterion) => criterion.kind === 'near'),
+  ];
   for (const criterion of criteria) {
     const { kind } = criterion;
     if (kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
@@ -67,6 +74,9 @@ export async function evaluateSubjects(
     ...pages(traits).map(async (page) => {
       const answer = await evaluateTraits(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
+    }),
+    evaluateDates(clickhouse, scope, subjects, dates).then((answer) => {
+      for (const criterion of dates) truths.set(criterionKey(criterion), answer);
     }),
   ]);
   return (subject, criterion) => {
@@ -94,16 +104,16 @@ async function evaluateEvents(
   const instants = new Set(subjects.map(({ instant }) => instant));
   const [only] = instants;
   const shared = instants.size === 1 && only !== undefined;
-  const instant: Instant = shared ? { at: only } : 'column';
+  const { timeZone } = scope;
+  const instant: Instant = shared ? { at: only, timeZone } : { among: [...instants], timeZone };
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
   const metrics = new Set(criteria.map(({ metric }) => metricOf(metric)).filter((id) => id > 0));
   if (metrics.size === 0) return () => false;
 
-  const [counts, others] = splitRules(criteria);
+  const [counts, others] = splitRules(criteria, instant);
   const rules = compileRules(counts, metricOf, instant, parameters);
   const further = others.map(
-    (criterion) =>
-      compileEvents(criterion, metricOf(criterion.metric), instant, scope.timeZone, parameters).truth,
+    (criterion) => compileEvents(criterion, metricOf(criterion.metric), instant, parameters).truth,
   );
   const truths = [rules.truths, ...further.map((truth) => `toString(toUInt8(${truth}))`), `''`].join(', ');
   const rows = `SELECT ${others.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
@@ -153,7 +163,8 @@ async function evaluateTraits(
   const parameters = createParameters();
   const compiled = criteria.map((criterion) => {
     if (criterion.kind === 'near') return compileNear(criterion, parameters);
-    const match = compileTrait(criterion, parameters);
+    // Without dates, traits are the same at every instant.
+    const match = compileTrait(criterion, { among: [], timeZone: scope.timeZone }, parameters);
     return `argMaxIf(${match}, revision, attribute = ${parameters.add('String', criterion.path)})`;
   });
   const rows = await query<TruthRow>(

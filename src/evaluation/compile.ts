@@ -17,10 +17,8 @@ import type {
 import { EVENT_VALUE } from '../segments/paths.ts';
 import { compareList, compareNumber } from './compare.ts';
 import { compileMeasure } from './measures.ts';
+import { compileDate, periodAt, perInstant, type Instant } from './calendars.ts';
 import type { Parameters } from './parameters.ts';
-
-/** The instant of evaluation: one for the whole query, or a column `instant` (epoch milliseconds) of each row. */
-export type Instant = { at: number } | 'column';
 
 export interface CompiledEvents {
   /** Whether a row of the account's events is one that is measured. */
@@ -33,23 +31,19 @@ export interface CompiledEvents {
   isExistence: boolean;
 }
 
-/**
- * `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. `timeZone`
- * is the account's.
- */
+/** `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. */
 export function compileEvents(
   criterion: EventCriterion,
   metric: number,
   instant: Instant,
-  timeZone: string,
   parameters: Parameters,
 ): CompiledEvents {
   const match = [
     `metric = ${parameters.add('UInt32', metric)}`,
     windowOf(criterion.within, instant, parameters),
-    ...(criterion.where.length > 0 ? [compileEventFilters(criterion.where, parameters)] : []),
+    ...(criterion.where.length > 0 ? [compileEventFilters(criterion.where, instant, parameters)] : []),
   ].join(' AND ');
-  const truth = compileMeasure(criterion, timeZone, parameters);
+  const truth = compileMeasure(criterion, instant.timeZone, parameters);
   return {
     match,
     truth: truth(match),
@@ -62,13 +56,17 @@ export function compileEvents(
 }
 
 /** Whether a row of the account's events satisfies all of these filters. */
-export function compileEventFilters(where: readonly PropertyFilter[], parameters: Parameters): string {
-  return where.map(({ path, filter }) => eventFilter(path, filter, parameters)).join(' AND ');
+export function compileEventFilters(
+  where: readonly PropertyFilter[],
+  instant: Instant,
+  parameters: Parameters,
+): string {
+  return where.map(({ path, filter }) => eventFilter(path, filter, instant, parameters)).join(' AND ');
 }
 
 /** Whether a row of `traits`, the newest of its attribute, satisfies the criterion. */
-export function compileTrait(criterion: PropertyCriterion, parameters: Parameters): string {
-  return traitFilter(criterion.filter, parameters);
+export function compileTrait(criterion: PropertyCriterion, instant: Instant, parameters: Parameters): string {
+  return traitFilter(criterion.filter, instant, parameters);
 }
 
 /** The language has it, but the API refuses it (`unsupportedIn`), so that none can get here. */
@@ -83,9 +81,9 @@ export function notComputed({
 /** The bounds that a window sets to an event's time, as SQL over the column `time`. */
 function windowOf(window: TimeWindow | null, instant: Instant, parameters: Parameters): string {
   const before = (ms: number) =>
-    instant === 'column'
-      ? `fromUnixTimestamp64Milli(instant - ${parameters.add('Int64', ms)}, 'UTC')`
-      : moment(instant.at - ms, parameters);
+    'at' in instant
+      ? moment(instant.at - ms, parameters)
+      : `fromUnixTimestamp64Milli(instant - ${parameters.add('Int64', ms)}, 'UTC')`;
   const past = `time <= ${before(0)}`;
   if (window === null) return past;
   switch (window.kind) {
@@ -101,8 +99,13 @@ function windowOf(window: TimeWindow | null, instant: Instant, parameters: Param
         ...(window.to === null ? [] : [`time < ${moment(window.to, parameters)}`]),
         past,
       ].join(' AND ');
-    case 'calendar':
-      throw notComputed(window);
+    case 'calendar': {
+      const bound = (side: 'after' | 'through') => {
+        const ms = perInstant(instant, parameters, (at) => periodAt(window, at, instant.timeZone)[side]);
+        return `fromUnixTimestamp64Milli(${ms}, 'UTC')`;
+      };
+      return `time > ${bound('after')} AND time <= ${bound('through')} AND ${past}`;
+    }
   }
 }
 
@@ -111,7 +114,7 @@ export function moment(ms: number, parameters: Parameters): string {
 }
 
 /** A filter on an event's property. Values lie in one map per type; a key in none of them is unset. */
-function eventFilter(path: string, filter: ValueFilter, parameters: Parameters): string {
+function eventFilter(path: string, filter: ValueFilter, instant: Instant, parameters: Parameters): string {
   if (path === EVENT_VALUE) return ownValueFilter(filter, parameters);
   const key = parameters.add('String', path);
   switch (filter.kind) {
@@ -127,10 +130,12 @@ function eventFilter(path: string, filter: ValueFilter, parameters: Parameters):
         .join(' OR ');
       return filter.exists ? `(${exists})` : `NOT (${exists})`;
     }
+    case 'date': {
+      const date = { kind: `dates[${key}].1`, number: `dates[${key}].2` };
+      return `(mapContains(dates, ${key}) AND ${compileDate(filter.date, date, instant, parameters)})`;
+    }
     case 'list':
       return `(mapContains(lists, ${key}) AND ${compareList(`lists[${key}]`, filter.list, parameters)})`;
-    case 'date':
-      throw notComputed(filter);
   }
 }
 
@@ -150,7 +155,7 @@ function ownValueFilter(filter: ValueFilter, parameters: Parameters): string {
 }
 
 /** A filter on a row of `traits`. */
-function traitFilter(filter: ValueFilter, parameters: Parameters): string {
+function traitFilter(filter: ValueFilter, instant: Instant, parameters: Parameters): string {
   switch (filter.kind) {
     case 'text':
       return `(kind = 'text' AND ${compareText('text', filter.text, parameters)})`;
@@ -161,10 +166,12 @@ function traitFilter(filter: ValueFilter, parameters: Parameters): string {
     case 'exists':
       if (!filter.exists) throw new Error('not a normalised criterion');
       return `(kind != 'unset')`;
+    case 'date': {
+      const date = { kind: 'date_kind', number: 'date' };
+      return `(kind = 'text' AND date_kind != 'none' AND ${compileDate(filter.date, date, instant, parameters)})`;
+    }
     case 'list':
       return `(kind = 'list' AND ${compareList('list', filter.list, parameters)})`;
-    case 'date':
-      throw notComputed(filter);
   }
 }
 

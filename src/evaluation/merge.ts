@@ -75,9 +75,10 @@ async function copy(
       queryId: `${name}${randomUUID()}`,
       settings: { deduplicate_insert_select: 'disable' },
     });
-  const [found] = await query<{ events: string; future: string }>(
+  const [found] = await query<{ events: string; future: string; dated: string }>(
     clickhouse,
-    `SELECT count() AS events, countIf(time > arrived_at) AS future ${fromSources}`,
+    `SELECT count() AS events, countIf(time > arrived_at) AS future, countIf(notEmpty(dates)) AS dated
+     ${fromSources}`,
     parameters,
   );
   if (!found || found.events === '0') return;
@@ -86,6 +87,12 @@ async function copy(
     await run(`INSERT INTO future_events
       SELECT account, metric, ${targetOf}, time
       ${fromSources} AND time > arrived_at`);
+  }
+  if (found.dated !== '0') {
+    await run(`INSERT INTO dates
+      SELECT account, metric, path, written.1, written.2, ${targetOf}
+      FROM (SELECT account, metric, profile, dates ${fromSources})
+      ARRAY JOIN mapKeys(dates) AS path, mapValues(dates) AS written`);
   }
   const metrics = `SELECT metric ${fromSources}`;
   for (const [table, among] of [

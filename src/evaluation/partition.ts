@@ -14,13 +14,22 @@ import { goneProfiles, nextProfileNumber, readMerged } from '../storage/mysql/pr
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { timeZoneOf } from './audience.ts';
-import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
-import { findCrossings, type CrossingProfile } from './crossings.ts';
-import { differences, isTrue, openQuestions, type Difference, type Question } from './diff.ts';
+import { evaluateSubjects, type Subject } from './changed-profiles.ts';
+import { findCrossings } from './crossings.ts';
+import { differences, openQuestions, type Difference, type Question } from './diff.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { diffWithStored } from './memberships.ts';
 import { copyEvents } from './merge.ts';
+import { midnightsIn, turnedBetween } from './midnights.ts';
 import { compileDefinition, createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
+import {
+  dateDifferences,
+  holds,
+  questionsOfTime,
+  turningsOf,
+  type Evaluate,
+  type Turning,
+} from './turnings.ts';
 import { giveUp, isFaultOfDefinition, takeOver, type NewEntry, type WriterDeps } from './writer.ts';
 
 export interface PartitionDeps extends WriterDeps {
@@ -80,10 +89,14 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   }
 
   /** An account has its time zone from the beginning, and keeps it. */
+  async function zoneOf(account: number): Promise<string> {
+    const zone = timeZones.get(account) ?? (await timeZoneOf(deps.mysql.db, account));
+    timeZones.set(account, zone);
+    return zone;
+  }
+
   async function scopeFor(account: number, segments: readonly SegmentInForce[]) {
-    const timeZone = timeZones.get(account) ?? (await timeZoneOf(deps.mysql.db, account));
-    timeZones.set(account, timeZone);
-    return { account, metrics: await metricsFor(account, segments), timeZone };
+    return { account, metrics: await metricsFor(account, segments), timeZone: await zoneOf(account) };
   }
 
   async function evaluate(
@@ -285,90 +298,31 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     until: number,
   ): Promise<void> {
     // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
-    const ids = metricIds.get(account);
-    if (!ids || ids.size === 0) return;
-    const nameOf = new Map([...ids].map(([name, id]) => [id, name]));
-    const slice = { account, metrics: ids, edges: index.edges(), after, through: until };
+    const known = metricIds.get(account) ?? new Map<string, number>();
+    const timeZone = await zoneOf(account);
+    const withMidnights = [...index.withMidnights()];
+    const midnights = withMidnights.length > 0 ? midnightsIn(after, until, timeZone) : [];
+    const slice = { account, metrics: known, timeZone, edges: index.edges(), after, through: until };
     for await (const page of findCrossings(deps.clickhouse, slice)) {
       const mine = page.filter(({ profile }) => evaluatorPartition(account, profile) === partition);
-      await takeCrossings(account, index, mine, nameOf, until);
+      await takeTurnings(account, turningsOf(index, mine, midnights), until);
+    }
+    if (midnights.length === 0) return;
+    const scope = { account, metrics: known, timeZone, chunks: await chunksOf(account) };
+    for (const segment of withMidnights) {
+      const turned = await turnedBetween(deps.clickhouse, segment.condition, scope, [after, until]);
+      // Those that crossed an edge as well have been written by now.
+      const turnings = turned.map((profile) => ({ profile, segment, instants: midnights }));
+      await takeTurnings(account, turnings, until);
     }
   }
 
-  async function takeCrossings(
-    account: number,
-    index: AccountIndex,
-    page: CrossingProfile[],
-    nameOf: ReadonlyMap<number, string>,
-    until: number,
-  ): Promise<void> {
-    const instants = new Map<string, number[]>();
-    const questions: Question[] = [];
-    for (const { profile, crossings } of page) {
-      const asked = new Set<SegmentInForce>();
-      for (const { metric, offset, instant } of crossings) {
-        const name = nameOf.get(metric) ?? '';
-        const segments = offset === 0 ? index.withMetric(name) : index.withEdge({ metric: name, offset });
-        for (const segment of segments) {
-          asked.add(segment);
-          const key = `${segment.segment}:${profile}`;
-          instants.set(key, [...(instants.get(key) ?? []), instant]);
-        }
-      }
-      for (const segment of asked) {
-        const reason = { cause: 'TIME' as const, at: until, event: null };
-        questions.push({ profile, segment, entering: reason, exiting: reason });
-      }
-    }
-    if (questions.length === 0) return;
-    const found = await answer(account, questions, until);
-    const dated = await dateDifferences(account, found, instants, until);
+  async function takeTurnings(account: number, turnings: Turning[], until: number): Promise<void> {
+    if (turnings.length === 0) return;
+    const found = await answer(account, questionsOfTime(turnings, until), until);
+    const ask: Evaluate = (subjects, segments) => evaluate(account, subjects, segments);
+    const dated = await dateDifferences(found, turnings, until, ask);
     await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
-  }
-
-  /**
-   * When exactly it became true: the crossing after which the answer has been what it is now. With one crossing there
-   * is nothing to ask.
-   */
-  async function dateDifferences(
-    account: number,
-    found: Difference[],
-    instants: ReadonlyMap<string, number[]>,
-    until: number,
-  ): Promise<Difference[]> {
-    const candidatesOf = ({ segment, profile }: Difference) =>
-      [...new Set(instants.get(`${segment.segment}:${profile}`) ?? [until])].sort((a, b) => a - b);
-    const dated = (difference: Difference, at: number): Difference => ({
-      ...difference,
-      reason: { ...difference.reason, at },
-    });
-    const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
-    const truths = new Map<Difference, Truths>();
-    for (let start = 0; start < ambiguous.length; start += PROFILES_PER_ROUND / 10) {
-      const round = ambiguous.slice(start, start + PROFILES_PER_ROUND / 10);
-      const subjects = new Map<string, Subject>();
-      for (const difference of round) {
-        for (const instant of candidatesOf(difference)) {
-          subjects.set(`${difference.profile}@${instant}`, { profile: difference.profile, instant });
-        }
-      }
-      const segments = [...new Set(round.map(({ segment }) => segment))];
-      const answers = await evaluate(account, [...subjects.values()], segments);
-      for (const difference of round) truths.set(difference, answers);
-    }
-    return found.map((difference) => {
-      const candidates = candidatesOf(difference);
-      const answers = truths.get(difference);
-      const [first = until] = candidates;
-      if (!answers) return dated(difference, first);
-      const { segment, profile, kind } = difference;
-      let at = candidates.at(-1) ?? until;
-      for (const instant of [...candidates].reverse()) {
-        if (holds(segment, answers, { profile, instant }) !== (kind === 'ENTERED')) break;
-        at = instant;
-      }
-      return dated(difference, at);
-    });
   }
 
   async function catchUp(): Promise<void> {
@@ -378,10 +332,6 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   }
 
   return { take, tick, catchUp };
-}
-
-function holds({ condition }: SegmentInForce, truths: Truths, subject: Subject): boolean {
-  return isTrue(condition, (criterion) => truths(subject, criterion));
 }
 
 /** A question per profile and segment that a change can touch, with the last such change each way as its reason. */

@@ -1,6 +1,6 @@
 /** The segments in force in one evaluator partition, and the inverted index: what a change can touch. */
 import { effectOfEvent, type Effect } from '../segments/effect.ts';
-import { timeEdges } from '../segments/edges.ts';
+import { timeEdgesOf, type TimeSource } from '../segments/edges.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import { parseCondition } from '../segments/parse.ts';
 import { dependenciesOf } from '../segments/touch.ts';
@@ -16,9 +16,9 @@ export interface SegmentInForce {
   criteria: Criterion[];
 }
 
-/** A window's edge: an event of the metric can flip these segments when it has become `offset` milliseconds old. */
+/** Segments can flip when something of the source has become `offset` milliseconds old (negative: has still so far). */
 export interface Edge {
-  metric: string;
+  source: TimeSource;
   offset: number;
 }
 
@@ -30,6 +30,8 @@ export interface AccountIndex {
   withMetric(metric: string): Iterable<SegmentInForce>;
   edges(): Edge[];
   withEdge(edge: Edge): Iterable<SegmentInForce>;
+  /** Segments that can flip at the beginning of any day on the account's calendar. */
+  withMidnights(): Iterable<SegmentInForce>;
 }
 
 export interface Registry {
@@ -84,12 +86,13 @@ function createIndex() {
   const byMetric = new Map<string, Map<SegmentInForce, Effect>>();
   const byAttribute = new Map<string, Set<SegmentInForce>>();
   const byEdge = new Map<string, { edge: Edge; segments: Set<SegmentInForce> }>();
-  const nameOf = ({ metric, offset }: Edge) => `${offset}:${metric}`;
+  const midnights = new Set<SegmentInForce>();
+  const nameOf = ({ source, offset }: Edge) => `${offset}:${JSON.stringify(source)}`;
   const edgesOf = (segment: SegmentInForce): Edge[] =>
     segment.criteria.flatMap((criterion) =>
-      criterion.kind === 'event'
-        ? timeEdges(criterion).map((offset) => ({ metric: criterion.metric, offset }))
-        : [],
+      timeEdgesOf(criterion).crossings.flatMap(({ source, ages }) =>
+        ages.map((offset) => ({ source, offset })),
+      ),
     );
   return {
     segments: segments as ReadonlyMap<number, SegmentInForce>,
@@ -106,11 +109,13 @@ function createIndex() {
         byEdge.set(nameOf(edge), entry);
         entry.segments.add(segment);
       }
+      if (segment.criteria.some((criterion) => timeEdgesOf(criterion).midnights)) midnights.add(segment);
     },
     remove(id: number) {
       const segment = segments.get(id);
       if (!segment) return;
       segments.delete(id);
+      midnights.delete(segment);
       const { metrics, attributes } = dependenciesOf(segment.condition);
       for (const metric of metrics) removeFrom(byMetric, metric, segment);
       for (const attribute of attributes) removeFrom(byAttribute, attribute, segment);
@@ -133,6 +138,7 @@ function createIndex() {
     withMetric: (metric: string): Iterable<SegmentInForce> => byMetric.get(metric)?.keys() ?? [],
     edges: () => [...byEdge.values()].map(({ edge }) => edge),
     withEdge: (edge: Edge): Iterable<SegmentInForce> => byEdge.get(nameOf(edge))?.segments ?? [],
+    withMidnights: (): Iterable<SegmentInForce> => midnights,
   };
 }
 

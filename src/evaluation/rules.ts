@@ -5,7 +5,8 @@
  */
 import type { EventCriterion, NumberFilter, TimeWindow } from '../segments/ast.ts';
 import { canonicalJson } from '../segments/canonical.ts';
-import { compileEventFilters, notComputed, type Instant } from './compile.ts';
+import { periodAt, type Instant } from './calendars.ts';
+import { compileEventFilters } from './compile.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface Rules {
@@ -21,14 +22,19 @@ const MOST_FILTERS = 60;
 const FAR = 2 ** 60;
 
 /** Splits criteria into those that are rules, and the others. */
-export function splitRules(criteria: readonly EventCriterion[]): [EventCriterion[], EventCriterion[]] {
+export function splitRules(
+  criteria: readonly EventCriterion[],
+  instant: Instant,
+): [EventCriterion[], EventCriterion[]] {
   const filters = new Set<string>();
   const rules: EventCriterion[] = [];
   const others: EventCriterion[] = [];
   for (const criterion of criteria) {
     const filter = canonicalJson(criterion.where);
     const fits = criterion.where.length === 0 || filters.has(filter) || filters.size < MOST_FILTERS;
-    if (criterion.measure.kind !== 'count' || !fits) others.push(criterion);
+    // What is not as long before every instant has no place in the arrays of several.
+    const moves = 'among' in instant && dependsOnCalendar(criterion);
+    if (criterion.measure.kind !== 'count' || !fits || moves) others.push(criterion);
     else {
       rules.push(criterion);
       if (criterion.where.length > 0) filters.add(filter);
@@ -48,11 +54,11 @@ export function compileRules(
   const bitOf = ({ where }: EventCriterion): number => {
     if (where.length === 0) return 0;
     const filter = canonicalJson(where);
-    if (!bits.has(filter)) bits.set(filter, compileEventFilters(where, parameters));
+    if (!bits.has(filter)) bits.set(filter, compileEventFilters(where, instant, parameters));
     return [...bits.keys()].indexOf(filter) + 1;
   };
   const list = (type: string, values: number[]) => parameters.add(`Array(${type})`, values);
-  const windows = criteria.map(({ within }) => boundsOf(within));
+  const windows = criteria.map(({ within }) => boundsOf(within, instant));
   const intervals = criteria.map(({ is }) => intervalOf(is));
   const metric = list(
     'UInt32',
@@ -60,11 +66,11 @@ export function compileRules(
   );
   const filter = list('UInt8', criteria.map(bitOf));
   const isWithin =
-    instant === 'column'
+    'among' in instant
       ? 't > greatest(after, instant - after_ago) AND t <= least(through, instant - through_ago)'
       : 't > after AND t <= through';
   const bounds: Record<string, number[]> =
-    instant === 'column'
+    'among' in instant
       ? {
           after: windows.map(({ after }) => after.at ?? -FAR),
           after_ago: windows.map(({ after }) => after.ago ?? FAR),
@@ -102,6 +108,10 @@ export function compileRules(
   };
 }
 
+function dependsOnCalendar({ within, where }: EventCriterion): boolean {
+  return within?.kind === 'calendar' || where.some(({ filter }) => filter.kind === 'date');
+}
+
 /** An instant, and how long before the instant of evaluation; null: no such bound. */
 interface Bound {
   at: number | null;
@@ -109,7 +119,7 @@ interface Bound {
 }
 
 /** A window as `after < t <= through`. Instants are whole milliseconds, so that `from <= t` is `from - 1 < t`. */
-function boundsOf(window: TimeWindow | null): { after: Bound; through: Bound } {
+function boundsOf(window: TimeWindow | null, instant: Instant): { after: Bound; through: Bound } {
   const past: Bound = { at: null, ago: 0 };
   const ever: Bound = { at: null, ago: null };
   switch (window?.kind) {
@@ -126,8 +136,11 @@ function boundsOf(window: TimeWindow | null): { after: Bound; through: Bound } {
         after: { at: window.from === null ? null : window.from - 1, ago: null },
         through: { at: window.to === null ? null : window.to - 1, ago: 0 },
       };
-    case 'calendar':
-      throw notComputed(window);
+    case 'calendar': {
+      if ('among' in instant) throw new Error('several instants have several periods');
+      const { after, through } = periodAt(window, instant.at, instant.timeZone);
+      return { after: { at: after, ago: null }, through: { at: through, ago: 0 } };
+    }
   }
 }
 

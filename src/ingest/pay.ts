@@ -39,6 +39,7 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
   await Promise.all([
     insert(deps, owed, 'events', debt.events, id),
     insert(deps, owed, 'future_events', debt.futureEvents, id),
+    insert(deps, owed, 'dates', debt.dates, id),
     insert(deps, owed, 'traits', debt.traits, id),
     insert(deps, owed, 'profiles', debt.profiles, id),
   ]);
@@ -51,7 +52,7 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
 async function insert(
   deps: PayDeps,
   owed: Owed,
-  table: 'events' | 'future_events' | 'traits' | 'profiles',
+  table: 'events' | 'future_events' | 'dates' | 'traits' | 'profiles',
   lines: string[],
   token: string,
 ): Promise<void> {

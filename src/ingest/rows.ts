@@ -1,6 +1,7 @@
 /** The rows that ClickHouse gets, as lines of JSON. Their shape follows `clickhouse/0001_core.sql`. */
 import { createHash } from 'node:crypto';
 import type { Value } from '../segments/ast.ts';
+import { readDate, type WrittenDate } from '../segments/dates.ts';
 import { elementText } from '../segments/flatten.ts';
 import type { PropertyKind } from '../storage/mysql/names.ts';
 import type { EventRecord } from './records.ts';
@@ -25,6 +26,8 @@ export function eventLine(
   const numbers = Object.create(null) as Record<string, number>;
   const booleans = Object.create(null) as Record<string, boolean>;
   const lists = Object.create(null) as Record<string, string[]>;
+  const dates = Object.create(null) as Record<string, [WrittenDate['kind'], number]>;
+  for (const [path, { kind, number }] of datesIn(properties)) dates[path] = [kind, number];
   for (const [path, value] of properties) {
     if (typeof value === 'string') texts[path] = value;
     else if (typeof value === 'number') numbers[path] = value;
@@ -44,6 +47,7 @@ export function eventLine(
     numbers,
     booleans,
     lists,
+    dates,
     properties: JSON.stringify(event.properties),
     arrived_at: new Date(event.arrivedAt).toISOString(),
     copied: false,
@@ -60,6 +64,27 @@ export function futureEventLine(event: EventRecord, metric: number, profile: num
   });
 }
 
+/** The values that are dates. */
+export function datesIn(properties: ReadonlyMap<string, Value>): Map<string, WrittenDate> {
+  const found = new Map<string, WrittenDate>();
+  for (const [path, value] of properties) {
+    const date = typeof value === 'string' ? readDate(value) : null;
+    if (date) found.set(path, date);
+  }
+  return found;
+}
+
+/** A date that the clock has to look out for: of an event of the metric, or, with 0, of the profile itself. */
+export function dateLine(
+  account: number,
+  metric: number,
+  profile: number,
+  path: string,
+  { kind, number }: WrittenDate,
+): string {
+  return JSON.stringify({ account, metric, path, kind, date: number, profile });
+}
+
 export function traitLine(
   account: number,
   profile: number,
@@ -67,6 +92,7 @@ export function traitLine(
   attribute: string,
   value: Value | null,
 ): string {
+  const date = typeof value === 'string' ? readDate(value) : null;
   return JSON.stringify({
     account,
     attribute,
@@ -76,6 +102,8 @@ export function traitLine(
     text: typeof value === 'string' ? value : '',
     number: typeof value === 'number' ? value : Number(value === true),
     list: Array.isArray(value) ? (value as Value[]).map(elementText) : [],
+    date_kind: date?.kind ?? 'none',
+    date: date?.number ?? 0,
   });
 }
 

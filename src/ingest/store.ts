@@ -5,6 +5,7 @@
  */
 import { groupBy } from '../runtime/group-by.ts';
 import type { Value } from '../segments/ast.ts';
+import { readDate } from '../segments/dates.ts';
 import { flatten } from '../segments/flatten.ts';
 import type { Queries } from '../storage/mysql/connect.ts';
 import { claimEventIds } from '../storage/mysql/event-ids.ts';
@@ -32,12 +33,23 @@ import {
 } from './apply.ts';
 import { keysOf, keyText, resolveIdentities, type Resolution } from './identify.ts';
 import type { EventRecord, IngestRecord } from './records.ts';
-import { eventKey, eventLine, futureEventLine, kindOf, profileLine, traitLine, uuidOf } from './rows.ts';
+import {
+  dateLine,
+  datesIn,
+  eventKey,
+  eventLine,
+  futureEventLine,
+  kindOf,
+  profileLine,
+  traitLine,
+  uuidOf,
+} from './rows.ts';
 
 /** What a batch owes after its transaction. Written down inside of it. */
 export interface Debt {
   events: string[];
   futureEvents: string[];
+  dates: string[];
   traits: string[];
   profiles: string[];
   messages: { partition: number; message: ProfileChangeMessage }[];
@@ -68,6 +80,7 @@ export async function storeRecords(deps: StoreDeps, db: Queries, records: Placed
   const debt: Debt = {
     events: [],
     futureEvents: [],
+    dates: [],
     traits: [],
     profiles: [],
     messages: [],
@@ -219,6 +232,8 @@ async function storeProfiles(
       : [];
     for (const { path, value } of changed) {
       debt.traits.push(traitLine(account, number, next.revision, path, value));
+      const date = typeof value === 'string' ? readDate(value) : null;
+      if (date) debt.dates.push(dateLine(account, 0, number, path, date));
       if (value !== null && path.startsWith('properties.')) {
         seen.push({ account, metric: 0, path: path.slice('properties.'.length), kind: kindOf(value) });
       }
@@ -306,6 +321,8 @@ async function storeEvents(
     for (const [path, value] of properties) seen.push({ account, metric, path, kind: kindOf(value) });
     const id = uuidOf(key);
     debt.events.push(eventLine(event, { event: id, metric, profile }, properties));
+    for (const [path, date] of datesIn(properties))
+      debt.dates.push(dateLine(account, metric, profile, path, date));
     if (event.time > event.arrivedAt) debt.futureEvents.push(futureEventLine(event, metric, profile));
     note({
       profile,

@@ -8,20 +8,39 @@ const DATE_ALONE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const FIRST_YEAR = 1901;
 const LAST_YEAR = 2200;
 
+/** What a text says without knowing a time zone: epoch milliseconds, or the number of a day (`calendar.ts`). */
+export interface WrittenDate {
+  kind: 'instant' | 'day';
+  number: number;
+}
+
 /**
- * The instant that a text names, in epoch milliseconds: a date and time of RFC 3339 with its offset, or a date alone,
- * which is the beginning of that day on the account's calendar. Null: any other text, a day that no calendar has, or
+ * A date and time of RFC 3339 with its offset, or a date alone. Null: any other text, a day that no calendar has, or
  * a year outside of 1901 to 2200.
  */
-export function parseDate(text: string, timeZone: string): number | null {
+export function readDate(text: string): WrittenDate | null {
   const year = Number(text.slice(0, 4));
   if (!(year >= FIRST_YEAR && year <= LAST_YEAR)) return null;
   const alone = DATE_ALONE.exec(text);
-  if (!alone) return parseInstant(text);
+  if (!alone) {
+    const instant = parseInstant(text);
+    return instant === null ? null : { kind: 'instant', number: instant };
+  }
   const [month, day] = [Number(alone[2]), Number(alone[3])];
   const number = dayNumber(year, month, day);
   const civil = civilDate(number);
-  return civil.month === month && civil.day === day ? startOfDay(number, timeZone) : null;
+  return civil.month === month && civil.day === day ? { kind: 'day', number } : null;
+}
+
+/** Epoch milliseconds; a day alone is its beginning on the account's calendar. */
+export function instantOfDate({ kind, number }: WrittenDate, timeZone: string): number {
+  return kind === 'day' ? startOfDay(number, timeZone) : number;
+}
+
+/** The instant that a text names, in epoch milliseconds; null for what is no date (`readDate`). */
+export function parseDate(text: string, timeZone: string): number | null {
+  const date = readDate(text);
+  return date && instantOfDate(date, timeZone);
 }
 
 /** Whether a date filter holds for an instant t, at the instant of evaluation `at`. */

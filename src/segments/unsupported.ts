@@ -2,7 +2,7 @@
  * What the language has and evaluation does not compute yet. The API refuses it here and nowhere else: a kind is taken
  * into service by deleting its line.
  */
-import type { Condition, PropertyFilter, TimeWindow } from './ast.ts';
+import type { Condition } from './ast.ts';
 import { parseCondition, type ParseResult } from './parse.ts';
 import { readQuery, type QueryResult } from './query.ts';
 import type { ConditionError, Path } from './read.ts';
@@ -30,16 +30,6 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       );
     case 'not':
       return unsupportedIn(condition.child, [...path, 'not']);
-    case 'event': {
-      const { where, within } = condition;
-      const at = [...path, 'event'];
-      return [
-        ...where.flatMap((filter, i) => inFilter(filter, [...at, 'where', `${i}`])),
-        ...inWindow(within, [...at, 'within']),
-      ];
-    }
-    case 'property':
-      return inFilter(condition, [...path, 'property']);
     case 'sequence':
       return [refusal([...path, 'sequence'], 'combine event conditions with all')];
     case 'consent':
@@ -47,26 +37,16 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
     case 'segment':
       return [refusal([...path, 'segment'], "repeat that segment's condition")];
     case 'prediction':
-      return (['date', 'change'] as const)
-        .filter((part) => condition[part] !== null)
-        .map((part) => refusal([...path, 'prediction', part], 'use number'));
+      return condition.change === null ? [] : [refusal([...path, 'prediction', 'change'], 'use number')];
     case 'trend':
       return [refusal([...path, 'prediction'], 'use number')];
+    case 'event':
+    case 'property':
     case 'near':
     case 'region':
     case 'sample':
       return [];
   }
-}
-
-function inFilter({ filter }: PropertyFilter, path: Path): ConditionError[] {
-  if (filter.kind !== 'date') return [];
-  return [refusal([...path, 'filter', filter.kind], 'use text, number, boolean, list or exists')];
-}
-
-function inWindow(window: TimeWindow | null, path: Path): ConditionError[] {
-  if (window?.kind !== 'calendar') return [];
-  return [refusal([...path, 'calendar'], 'use last, ago, moreThanAgo or dates')];
 }
 
 function refusal(path: string[], remedy: string): ConditionError {

@@ -125,6 +125,42 @@ it('lists of a profile and of events', async () => {
   expect(await members(own)).toEqual(['b']);
 });
 
+it('dates of profiles and of events, and periods of the calendar', async () => {
+  const { segment, write, send, members } = await newAccount('America/New_York');
+  const [day, hour] = [86_400_000, 3_600_000];
+  const now = Date.now();
+  const text = (ms: number) => new Date(ms).toISOString();
+  const today = new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York' }).format(now);
+  const soon = await segment({
+    property: { path: 'properties.renewsAt', filter: { date: { next: 'P7D' } } },
+  });
+  const birthday = await segment({
+    property: { path: 'properties.born', filter: { date: { anniversary: { today: true } } } },
+  });
+  const due = { path: 'due', filter: { date: { within: { calendar: 'TODAY' } } } };
+  const dueToday = await segment(orders({ where: [due] }));
+  const ordered = await segment(orders({ within: { calendar: 'THIS_YEAR' } }));
+  const expected = await segment({
+    prediction: { dimension: 'EXPECTED_NEXT_ORDER', date: { within: { moreThanAgo: 'PT1H' } } },
+  });
+  await write(
+    profile('a', { properties: { renewsAt: text(now + day), born: `1984${today.slice(4)}` } }),
+    profile('b', { properties: { renewsAt: text(now + 8 * day), born: text(now - 40 * day) } }),
+    profile('c', { properties: { $predictions: { expectedNextOrderAt: text(now - 2 * hour) } } }),
+  );
+  await send(
+    order('a', { properties: { due: today } }),
+    order('b', { time: text(now - 400 * day), properties: { due: text(now - 3 * day) } }),
+  );
+  expect(await Promise.all([soon, birthday, dueToday, ordered, expected].map(members))).toEqual([
+    ['a'],
+    ['a'],
+    ['a'],
+    ['a'],
+    ['c'],
+  ]);
+});
+
 it('who moves enters and leaves places and regions', async () => {
   const { segment, write, members } = await newAccount();
   const berlin = { latitude: 52.52, longitude: 13.405, within: 100, unit: 'MILES' };

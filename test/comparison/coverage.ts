@@ -1,5 +1,6 @@
 /** What of the language a run has touched: "text.contains", "window.ago", "sum.atLeast" → how often. */
-import type { Condition, NumberFilter, ValueFilter } from '../../src/segments/ast.ts';
+import type { Condition, DateFilter, NumberFilter, TimeWindow, ValueFilter } from '../../src/segments/ast.ts';
+import { PERIODS } from './dates.ts';
 
 export type Coverage = Map<string, number>;
 
@@ -31,20 +32,34 @@ export const WHOLE_LANGUAGE: readonly string[] = [
   ...LISTS,
   ...PLACES_AND_SAMPLES,
   ...['boolean.true', 'boolean.false', 'exists.true', 'exists.false'],
+  ...['property', 'where', 'prediction'].flatMap((of) => [
+    ...['next', 'anniversary', 'month'].map((op) => `${of}.date.${op}`),
+    ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `${of}.date.within.${window}`),
+  ]),
+  ...['window', 'date'].flatMap((of) => PERIODS.map((period) => `${of}.calendar.${period}`)),
 ];
 
 export function cover(coverage: Coverage, condition: Condition): void {
   const touch = (name: string) => coverage.set(name, (coverage.get(name) ?? 0) + 1);
   const number = (what: string, filter: NumberFilter) => touch(`${what}.${filter.op}`);
-  const value = (filter: ValueFilter) => {
+  const within = (of: string, window: TimeWindow | null) => {
+    if (window?.kind === 'calendar') touch(`${of}.calendar.${window.period}`);
+  };
+  const date = (of: string, filter: DateFilter) => {
+    touch(`${of}.date.${filter.op}${filter.op === 'within' ? `.${filter.window.kind}` : ''}`);
+    if (filter.op === 'within') within('date', filter.window);
+  };
+  const value = (of: 'property' | 'where', filter: ValueFilter) => {
     if (filter.kind === 'text') touch(`text.${filter.text.op}`);
     else if (filter.kind === 'number') number('number', filter.number);
     else if (filter.kind === 'boolean') touch(`boolean.${filter.equals}`);
     else if (filter.kind === 'exists') touch(`exists.${filter.exists}`);
-    else if (filter.kind === 'list') {
+    else if (filter.kind === 'date') date(of, filter.date);
+    else {
+      touch(`list.${of}`);
       touch(`list.${filter.list.op}`);
       if (filter.list.op === 'length') number('length', filter.list.length);
-    } else touch(filter.kind);
+    }
   };
   switch (condition.kind) {
     case 'all':
@@ -56,16 +71,13 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch('not');
       return cover(coverage, condition.child);
     case 'property':
-      if (condition.filter.kind === 'list') touch('list.property');
-      return value(condition.filter);
+      return value('property', condition.filter);
     case 'event':
       touch(`window.${condition.within?.kind ?? 'ever'}`);
+      within('window', condition.within);
       touch(`measure.${condition.measure.kind}`);
       number(condition.measure.kind, condition.is);
-      for (const { filter } of condition.where) {
-        if (filter.kind === 'list') touch('list.where');
-        value(filter);
-      }
+      for (const { filter } of condition.where) value('where', filter);
       return;
     case 'near':
       touch('near');
@@ -79,6 +91,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
     case 'prediction':
       touch('prediction');
       if (condition.number) touch(`prediction.${condition.dimension}.number`);
+      if (condition.date) date('prediction', condition.date);
       return;
     case 'sample':
       touch('sample');

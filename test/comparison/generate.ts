@@ -16,6 +16,7 @@ import {
   randomPredictions,
   randomProfileLeaf,
 } from './generate-profile.ts';
+import { DATE_PATHS, PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import { seededRandom, type Random } from './random.ts';
 import {
   ATTRIBUTES,
@@ -106,7 +107,7 @@ export function randomCase(seed: number, options: CaseOptions = {}): RandomCase 
     (a, b) => a - b,
   );
   const conditions = times(options.conditions ?? 20, () => randomCondition(random, instants));
-  const profiles = ids.map((id, i) => randomProfile(random, id, i, prefix));
+  const profiles = ids.map((id, i) => randomProfile(random, id, i, prefix, instants));
   const most = options.eventsPerProfile ?? 10;
   const events = ids
     // One in eight has done nothing.
@@ -137,7 +138,13 @@ export function factsOf(randomCase: RandomCase): Map<string, ProfileFacts> {
   return facts;
 }
 
-function randomProfile(random: Random, id: string, number: number, prefix: string): CaseProfile {
+function randomProfile(
+  random: Random,
+  id: string,
+  number: number,
+  prefix: string,
+  instants: readonly number[],
+): CaseProfile {
   const maybe = <K extends string, V>(key: K, value: () => V): Partial<Record<K, V>> =>
     random.chance(0.6) ? ({ [key]: value() } as Record<K, V>) : {};
   const domain = random.pick(DOMAINS);
@@ -157,8 +164,10 @@ function randomProfile(random: Random, id: string, number: number, prefix: strin
       ...randomPlace(random),
     })),
     ...maybe('properties', () => ({
-      ...randomProperties(random),
-      ...(random.chance(0.6) && { $predictions: randomPredictions(random) }),
+      ...randomProperties(random, instants),
+      ...(random.chance(0.6) && {
+        $predictions: { ...randomPredictions(random), expectedNextOrderAt: randomDate(random, instants) },
+      }),
     })),
   };
 }
@@ -172,7 +181,7 @@ function randomEvent(random: Random, id: string, uniqueId: string, instants: rea
     ...(random.chance(0.6) && { value: random.pick(NUMBERS) }),
     ...(random.chance(0.05) && { value: null }),
     ...(random.chance(0.2) && { currency: 'EUR' }),
-    ...(random.chance(0.85) && { properties: randomProperties(random) }),
+    ...(random.chance(0.85) && { properties: randomProperties(random, instants) }),
   };
 }
 
@@ -200,7 +209,7 @@ function randomTime(random: Random, instants: readonly number[]): number {
 }
 
 /** Nested, missing, null, of the wrong type, colliding paths: whatever senders send. */
-export function randomProperties(random: Random): Json {
+export function randomProperties(random: Random, instants: readonly number[]): Json {
   const properties: Json = {};
   const set = (chance: number, key: string, value: () => unknown) => {
     if (random.chance(chance)) properties[key] = value();
@@ -210,7 +219,9 @@ export function randomProperties(random: Random): Json {
   set(0.7, 'plan', () => randomValue(random, 'text'));
   set(0.5, 'gift', () => randomValue(random, 'boolean'));
   set(0.5, 'tags', () => (random.chance(0.9) ? randomList(random) : random.pick(TEXTS)));
+  set(0.6, 'due', () => randomDate(random, instants));
   set(0.4, 'item', () => ({
+    ...(random.chance(0.7) && { since: randomDate(random, instants) }),
     ...(random.chance(0.7) && { name: random.pick(TEXTS) }),
     ...(random.chance(0.5) && { price: randomValue(random, 'number') }),
     ...(random.chance(0.3) && { size: { eu: random.pick(NUMBERS) } }),
@@ -250,11 +261,15 @@ export function randomCondition(random: Random, instants: readonly number[], lev
   }
   if (random.chance(0.2)) return randomProfileLeaf(random, randomNumberFilter);
   if (random.chance(0.65)) return { event: randomEventCondition(random, instants) };
+  if (random.chance(0.15)) {
+    const dimension = 'EXPECTED_NEXT_ORDER';
+    return { prediction: { dimension, date: dateFilter(random, instants) } };
+  }
   const attribute = random.pick(ATTRIBUTES);
   const property = random.pick(EVENT_PATHS);
   return random.chance(0.5)
-    ? { property: { path: attribute, filter: filterFor(random, attribute) } }
-    : { property: { path: `properties.${property}`, filter: filterFor(random, property) } };
+    ? { property: { path: attribute, filter: filterFor(random, attribute, instants) } }
+    : { property: { path: `properties.${property}`, filter: filterFor(random, property, instants) } };
 }
 
 export const MEASURES = ['count', 'days', 'sum', 'average', 'min', 'max', 'distinct'] as const;
@@ -279,7 +294,9 @@ export function randomEventCondition(
   const isCount = kind === 'count' || kind === 'days' || kind === 'distinct';
   return {
     metric: random.chance(0.05) ? NEVER_SENT : random.pick(METRICS),
-    ...((filters > 0 || random.chance(0.1)) && { where: times(filters, () => randomWhere(random)) }),
+    ...((filters > 0 || random.chance(0.1)) && {
+      where: times(filters, () => randomWhere(random, instants)),
+    }),
     ...((kind !== 'count' || random.chance(0.1)) && { measure: randomMeasure(random, kind) }),
     ...((kind !== 'count' || op || random.chance(0.7)) && {
       is: randomNumberFilter(random, isCount ? COUNTS : NUMBERS, op),
@@ -295,13 +312,14 @@ function randomMeasure(random: Random, kind: MeasureKind): Json {
 
 const COUNTS = [-1, 0, 0, 1, 1, 2, 2, 3, 1.5];
 
-function randomWhere(random: Random): Json {
+function randomWhere(random: Random, instants: readonly number[]): Json {
   const path = random.pick([...EVENT_PATHS, '$value']);
-  return { path, filter: filterFor(random, path) };
+  return { path, filter: filterFor(random, path, instants) };
 }
 
 /** Mostly of the type that the path usually has. */
-function filterFor(random: Random, path: string): Json {
+function filterFor(random: Random, path: string, instants: readonly number[]): Json {
+  if (DATE_PATHS.has(path) || random.chance(0.03)) return { date: dateFilter(random, instants) };
   if (random.chance(0.2)) return randomFilter(random);
   if (NUMBER_PATHS.has(path)) return { number: randomNumberFilter(random, NUMBERS) };
   if (BOOLEAN_PATHS.has(path)) return { boolean: random.chance(0.5) };
@@ -360,14 +378,20 @@ export function randomNumberFilter(
   return { between: { from, to } };
 }
 
-function randomWindow(random: Random, instants: readonly number[]): Json {
+function dateFilter(random: Random, instants: readonly number[]): Json {
+  return randomDateFilter(random, () => randomWindow(random, instants));
+}
+
+export function randomWindow(random: Random, instants: readonly number[]): Json {
   // Long windows twice as often: short ones hold next to nothing but edges.
   const [text, ms] = random.pick([...WINDOWS, ...WINDOWS.slice(-3)]);
-  switch (random.pick(['last', 'last', 'moreThanAgo', 'ago', 'dates'])) {
+  switch (random.pick(['last', 'last', 'moreThanAgo', 'ago', 'dates', 'calendar', 'calendar'])) {
     case 'last':
       return { last: text };
     case 'moreThanAgo':
       return { moreThanAgo: text };
+    case 'calendar':
+      return { calendar: random.pick(PERIODS) };
     case 'ago': {
       const shorter = WINDOWS.filter(([, other]) => other < ms).map(([other]) => other);
       return { ago: { from: text, to: random.pick(['PT0S', ...shorter]) } };

@@ -21,10 +21,10 @@ import { identifiers } from '../../src/storage/mysql/schema.ts';
 import { readLogPage, type MembershipChange } from '../../src/streaming/feed.ts';
 import { cover, type Coverage } from './coverage.ts';
 import { certainKinds } from './generate-certain.ts';
+import { ZONES } from './dates.ts';
 import type { Json } from './generate.ts';
 import { createModel, factsAbout, type Model, type ModelProfile } from './model.ts';
 import { seededRandom } from './random.ts';
-import { TIME_ZONES } from './scopes.ts';
 import { nextAdvance, nextStep, type Step } from './script.ts';
 import { subscribe } from './subscriber.ts';
 import type { World } from './world.ts';
@@ -58,7 +58,7 @@ export async function runScript(
   const random = seededRandom(seed);
   // Every third account crosses the border between two chunks: two evaluator partitions, several ingest partitions.
   const spread = seed % 3 === 2;
-  const timeZone = TIME_ZONES[seed % TIME_ZONES.length] ?? 'UTC';
+  const timeZone = ZONES[seed % ZONES.length] ?? 'UTC';
   const account = await world.newAccount(spread ? BORDER - 6 : 0, timeZone);
   const model = createModel();
   const segments = new Map<number, LiveSegment>();
@@ -119,7 +119,7 @@ export async function runScript(
     const taken: Step[] = [];
     while (taken.length < count) {
       const now = world.clock.now();
-      const situation = { random, model, now, segments: [...segments.values()], certain, spread };
+      const situation = { random, model, now, timeZone, segments: [...segments.values()], certain, spread };
       const step = choose(situation);
       await take(step);
       taken.push(step);

@@ -8,18 +8,21 @@ import { selectMembers } from '../../src/evaluation/all-profiles.ts';
 import { eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
 import type { Condition, ProfileFacts, Value } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
-import {
-  criteriaOf,
-  evaluate,
-  flatten,
-  normalise,
-  parseCondition,
-  timeEdges,
-} from '../../src/segments/index.ts';
+import { dayOf, startOfDay } from '../../src/segments/calendar.ts';
+import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
+import { criteriaOf, evaluate, flatten, normalise, parseCondition } from '../../src/segments/index.ts';
 import { insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { cover, type Coverage } from './coverage.ts';
+import { everyDateCondition, ZONES } from './dates.ts';
 import { certainComparisons } from './generate-certain.ts';
-import { factsOf, randomCase, type CaseEvent, type CaseOptions, type RandomCase } from './generate.ts';
+import {
+  factsOf,
+  randomCase,
+  randomWindow,
+  type CaseEvent,
+  type CaseOptions,
+  type RandomCase,
+} from './generate.ts';
 import { seededRandom, type Random } from './random.ts';
 
 export interface ScopesResult {
@@ -37,16 +40,6 @@ function metricIds(events: readonly CaseEvent[]): Map<string, number> {
 /** In the odd seeds the profiles lie on both sides of the border between two chunks. */
 const BORDER = 65_536;
 
-/** East and west of UTC, by quarters of an hour too, and where midnight is skipped once a year. */
-export const TIME_ZONES = [
-  'UTC',
-  'Europe/Berlin',
-  'America/New_York',
-  'Asia/Kathmandu',
-  'America/Santiago',
-  'Pacific/Kiritimati',
-];
-
 /** Compares one seed's case, in account `account`; its data stays behind. Throws an AssertionError with the seed. */
 export async function compareScopes(
   clickhouse: ClickHouse,
@@ -57,6 +50,7 @@ export async function compareScopes(
 ): Promise<ScopesResult> {
   const one = randomCase(seed, options);
   const random = seededRandom(seed ^ 0x5c09e5);
+  const timeZone = ZONES[seed % ZONES.length] ?? 'UTC';
   const first = seed % 2 === 1 ? BORDER - Math.floor(one.profiles.length / 2) : 1;
   const numbers = new Map(one.profiles.map(({ identifiers }, i) => [identifiers.externalId, first + i]));
   const gone = new Set([...numbers.values()].filter(() => random.chance(0.06)));
@@ -72,9 +66,14 @@ export async function compareScopes(
       return [number, { ...known, number }];
     }),
   );
-  const timeZone = TIME_ZONES[seed % TIME_ZONES.length] ?? 'UTC';
   const place: Place = { account, metrics, timeZone };
-  const inputs = [...one.conditions, ...certainComparisons(random, one.instants, seed)];
+  // Shared out among six seeds.
+  const dated = everyDateCondition(random, () => randomWindow(random, one.instants));
+  const inputs = [
+    ...one.conditions,
+    ...certainComparisons(random, one.instants, seed),
+    ...dated.filter((_, i) => i % 6 === seed % 6),
+  ];
   const conditions = inputs.map((input) => {
     const parsed = parseCondition(input);
     assert(parsed.ok, `seed ${seed}: a random condition is not valid: ${JSON.stringify(input)}`);
@@ -94,7 +93,7 @@ export async function compareScopes(
       });
     }
   };
-  const instants = [...one.instants, ...edgeInstants(conditions, facts, random)];
+  const instants = [...one.instants, ...edgeInstants(conditions, facts, timeZone, one.instants, random)];
   await checkAllProfiles(clickhouse, place, conditions, instants, [...facts.keys()], check);
   await checkChangedProfiles(clickhouse, place, conditions, instants, [...facts.keys()], random, check);
   return tally;
@@ -177,24 +176,36 @@ async function checkChangedProfiles(
   await ask('changed profiles, mixed instants', mixed);
 }
 
-/** Instants at which something is just about to happen, happens, or has just happened. */
+/**
+ * Instants at which something is just about to happen, happens, or has just happened: of each kind of condition, and
+ * days that begin.
+ */
 function edgeInstants(
   conditions: readonly Condition[],
   facts: ReadonlyMap<number, ProfileFacts>,
+  timeZone: string,
+  around: readonly number[],
   random: Random,
 ): number[] {
-  const events = [...facts.values()].flatMap((known) => known.events);
-  const edges = conditions.flatMap(criteriaOf).flatMap((criterion) => {
-    if (criterion.kind !== 'event') return [];
-    const { within } = criterion;
-    const dates = within?.kind === 'dates' ? [within.from, within.to].filter((at) => at !== null) : [];
-    const times = events.filter(({ metric }) => metric === criterion.metric).map(({ time }) => time);
-    return [...dates, ...[0, ...timeEdges(criterion)].flatMap((age) => times.map((time) => time + age))];
-  });
-  return random
-    .shuffle(edges)
-    .slice(0, 3)
-    .flatMap((edge) => [edge - 1, edge, edge + 1]);
+  const [first = 0, last = first] = [around[0], around.at(-1)];
+  const edges = (kind: 'event' | 'date') =>
+    conditions.flatMap(criteriaOf).flatMap((criterion) => {
+      if ((criterion.kind === 'event') !== (kind === 'event')) return [];
+      const within = criterion.kind === 'event' ? criterion.within : null;
+      const dates = within?.kind === 'dates' ? [within.from, within.to].filter((at) => at !== null) : [];
+      const points = [...facts.values()].flatMap((known) => {
+        const { once, yearly } = turningPoints(criterion, known, timeZone);
+        return [...once, ...yearly.flatMap((each) => yearlyPoints(each, first, last, timeZone))];
+      });
+      return [...dates, ...points];
+    });
+  const midnights = around.map((at) => startOfDay(dayOf(at, timeZone) + random.between(0, 1), timeZone));
+  const some = (instants: number[], count: number) => random.shuffle(instants).slice(0, count);
+  return [...some(edges('event'), 1), ...some(edges('date'), 1), ...some(midnights, 1)].flatMap((edge) => [
+    edge - 1,
+    edge,
+    edge + 1,
+  ]);
 }
 
 interface Writing {

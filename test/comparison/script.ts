@@ -1,11 +1,19 @@
 /** What happens next, at random: the steps of a script, made as it goes along, from one seed. */
 import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import type { Condition } from '../../src/segments/ast.ts';
-import { criteriaOf, timeEdges } from '../../src/segments/index.ts';
+import { criteriaOf } from '../../src/segments/index.ts';
+import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
 import { streamOfMetric } from '../../src/storage/topics.ts';
-import { randomCondition, randomNumberFilter, randomProperties, type Json } from './generate.ts';
+import { PERIODS, randomDate, randomDateFilter } from './dates.ts';
+import {
+  randomCondition,
+  randomNumberFilter,
+  randomProperties,
+  randomWindow,
+  type Json,
+} from './generate.ts';
 import { randomPlace, randomPredictions, randomProfileLeaf } from './generate-profile.ts';
-import { IDENTIFIER_KINDS, type IdentifierKind, type Model, type ModelProfile } from './model.ts';
+import { factsAbout, IDENTIFIER_KINDS, type IdentifierKind, type Model, type ModelProfile } from './model.ts';
 import type { Random } from './random.ts';
 import { CITIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
 
@@ -23,6 +31,8 @@ export interface Situation {
   random: Random;
   model: Model;
   now: number;
+  /** The account's. */
+  timeZone: string;
   segments: readonly { segment: number; condition: Condition }[];
   /** Conditions that are to come before random ones. */
   certain: Json[];
@@ -122,7 +132,7 @@ function writes(situation: Situation): Step {
   const count = spread ? 1 : random.between(1, 4);
   return {
     kind: 'profiles',
-    inputs: Array.from({ length: count }, () => write(random, oneIdentifier(random))),
+    inputs: Array.from({ length: count }, () => write(situation, oneIdentifier(random))),
   };
 }
 
@@ -133,7 +143,7 @@ function links(situation: Situation): Step {
   if (random.chance(0.6)) {
     return {
       kind: 'profiles',
-      inputs: Array.from({ length: count }, () => write(random, severalIdentifiers(situation))),
+      inputs: Array.from({ length: count }, () => write(situation, severalIdentifiers(situation))),
     };
   }
   // One stream keeps their order.
@@ -171,19 +181,16 @@ export function nextAdvance(situation: Situation): Step {
   return { kind: 'advance', to: now + random.between(1, step) };
 }
 
-/** Instants after now at which an event crosses an edge of a segment's window, or its time comes. */
-function edgesAhead({ model, now, segments }: Situation): number[] {
-  const edges = new Map<string, Set<number>>();
-  for (const criterion of segments.flatMap((segment) => criteriaOf(segment.condition))) {
-    if (criterion.kind !== 'event') continue;
-    const ages = edges.get(criterion.metric) ?? new Set([0]);
-    for (const age of timeEdges(criterion)) ages.add(age);
-    edges.set(criterion.metric, ages);
-  }
-  return model
-    .living()
-    .flatMap((profile) => profile.events)
-    .flatMap(({ metric, time }) => [...(edges.get(metric) ?? [])].map((age) => time + age))
+/** Instants after now at which something of somebody crosses an edge of a segment's condition, days among them. */
+function edgesAhead({ model, now, segments, timeZone }: Situation): number[] {
+  const people = model.living().map(factsAbout);
+  const leaves = segments.flatMap((segment) => criteriaOf(segment.condition));
+  return leaves
+    .flatMap((leaf) => people.map((facts) => turningPoints(leaf, facts, timeZone)))
+    .flatMap(({ once, yearly }) => [
+      ...once,
+      ...yearly.flatMap((each) => yearlyPoints(each, now, now, timeZone)),
+    ])
     .filter((at) => at > now);
 }
 
@@ -202,13 +209,21 @@ function condition({ random, now }: Situation): Json {
           { last: text },
           { last: text },
           { moreThanAgo: text },
+          { calendar: random.pick(PERIODS) },
           { ago: { from: text, to: random.pick(['PT0S', ...shorter]) } },
         ]),
       },
     };
   };
-  if (random.chance(0.5)) return windowed();
-  const parts = [windowed(), random.chance(0.5) ? { not: windowed() } : windowed()];
+  const date = () => randomDateFilter(random, () => randomWindow(random, [now, now + HOUR, now + 10 * DAY]));
+  const dated = () =>
+    random.pick<() => Json>([
+      () => ({ property: { path: 'properties.due', filter: { date: date() } } }),
+      () => ({ event: { metric: metric(random), where: [{ path: 'due', filter: { date: date() } }] } }),
+    ])();
+  const timely = () => (random.chance(0.4) ? dated() : windowed());
+  if (random.chance(0.5)) return timely();
+  const parts = [timely(), random.chance(0.5) ? { not: timely() } : timely()];
   return { [random.pick(['all', 'any'])]: parts };
 }
 
@@ -220,7 +235,7 @@ function event(situation: Situation, profile: EventInput['profile'], metric: str
     profile,
     time: Math.max(0, timeOf(random, now)),
     ...(random.chance(0.5) && { value: random.pick(NUMBERS) }),
-    ...(random.chance(0.6) && { properties: randomProperties(random) }),
+    ...(random.chance(0.6) && { properties: randomProperties(random, [now]) }),
     ...(random.chance(0.1) && { backfill: true }),
   };
 }
@@ -238,7 +253,7 @@ function metric(random: Random): string {
   return random.pick([...METRICS.slice(0, 2), ...METRICS]);
 }
 
-function write(random: Random, identifiers: ProfileInput['identifiers']): ProfileInput {
+function write({ random, now }: Situation, identifiers: ProfileInput['identifiers']): ProfileInput {
   const maybe = <V>(chance: number, key: keyof ProfileInput, value: () => V) =>
     random.chance(chance) ? { [key]: value() } : {};
   const orNull = <V>(value: V): V | null => (random.chance(0.15) ? null : value);
@@ -254,11 +269,16 @@ function write(random: Random, identifiers: ProfileInput['identifiers']): Profil
       ),
     })),
     ...maybe(0.7, 'properties', () => {
-      const { '': _, ...properties } = randomProperties(random);
+      const { '': _, ...properties } = randomProperties(random, [now]);
       return {
         ...properties,
         ...(random.chance(0.2) && { plan: null }),
-        ...(random.chance(0.3) && { $predictions: orNull(randomPredictions(random)) }),
+        ...(random.chance(0.3) && {
+          $predictions: orNull({
+            ...randomPredictions(random),
+            ...(random.chance(0.6) && { expectedNextOrderAt: randomDate(random, [now]) }),
+          }),
+        }),
       };
     }),
     ...maybe(0.25, 'append', () => ({ tags: random.chance(0.5) ? tags() : random.pick(TEXTS) })),

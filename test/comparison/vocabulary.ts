@@ -13,6 +13,10 @@ export const EVENT_PATHS = [
   'item.name',
   'item.price',
   'item.size.eu',
+  // Twice as often: dates are many things.
+  'due',
+  'due',
+  'item.since',
   'odd key "\'\\%_é',
   'never sent',
 ];

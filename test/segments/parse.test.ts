@@ -223,10 +223,6 @@ describe('parseCondition', () => {
     [segment, 'segment'],
     [{ not: { all: [order({}), segment] } }, 'not.all.1.segment'],
     [{ prediction: { dimension: 'CHURN_RISK', change: { by: 0.2, within: 'PT1H' } } }, 'prediction.change'],
-    [{ prediction: { dimension: 'EXPECTED_NEXT_ORDER', date: { next: 'P7D' } } }, 'prediction.date'],
-    [order({ within: { calendar: 'TODAY' } }), 'event.within.calendar'],
-    [order({ where: [{ path: 'a', filter: { date: { month: 1 } } }] }), 'event.where.0.filter.date'],
-    [email({ date: { month: 1 } }), 'property.filter.date'],
   ])('says of what is not computed yet: %j', (input, path) => {
     const result = parseSupported(input);
     expect(result.ok ? [] : result.errors.map((error) => `${error.code} ${error.path.join('.')}`)).toEqual([

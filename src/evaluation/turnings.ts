@@ -1,0 +1,99 @@
+/** Memberships that time alone may have changed, and the instants at which that can have been. */
+import { groupBy } from '../runtime/group-by.ts';
+import type { Truths, Subject } from './changed-profiles.ts';
+import type { CrossingProfile } from './crossings.ts';
+import { isTrue, type Difference, type Question } from './diff.ts';
+import type { AccountIndex, SegmentInForce } from './registry.ts';
+
+export interface Turning {
+  profile: number;
+  segment: SegmentInForce;
+  /** Epoch milliseconds, in any order. */
+  instants: number[];
+}
+
+export type Evaluate = (subjects: readonly Subject[], segments: readonly SegmentInForce[]) => Promise<Truths>;
+
+/** Subjects differ in their instants here, which costs more of a query. */
+const DIFFERENCES_PER_ROUND = 500;
+
+/** What the crossings can have turned; `midnights` fall into the same stretch of time. */
+export function turningsOf(
+  index: AccountIndex,
+  page: readonly CrossingProfile[],
+  midnights: readonly number[],
+): Turning[] {
+  const withMidnights = new Set(midnights.length > 0 ? index.withMidnights() : []);
+  return page.flatMap(({ profile, crossings }) => {
+    const bySegment = new Map<SegmentInForce, number[]>();
+    for (const { edge, instant } of crossings) {
+      const { source, offset } = edge;
+      const hasCome = source.of === 'event' && offset === 0;
+      for (const segment of hasCome ? index.withMetric(source.metric) : index.withEdge(edge)) {
+        const instants = bySegment.get(segment) ?? [...(withMidnights.has(segment) ? midnights : [])];
+        bySegment.set(segment, instants);
+        instants.push(instant);
+      }
+    }
+    return [...bySegment].map(([segment, instants]) => ({ profile, segment, instants }));
+  });
+}
+
+export function questionsOfTime(turnings: readonly Turning[], until: number): Question[] {
+  const reason = { cause: 'TIME' as const, at: until, event: null };
+  return turnings.map(({ profile, segment }) => ({ profile, segment, entering: reason, exiting: reason }));
+}
+
+/**
+ * When exactly it became true: the instant after which the answer has been what it is now. With one instant there is
+ * nothing to ask.
+ */
+export async function dateDifferences(
+  found: readonly Difference[],
+  turnings: readonly Turning[],
+  until: number,
+  evaluate: Evaluate,
+): Promise<Difference[]> {
+  const instants = new Map(
+    turnings.map(({ segment, profile, instants: of }) => [`${segment.segment}:${profile}`, of]),
+  );
+  const candidatesOf = ({ segment, profile }: Difference) =>
+    [...new Set(instants.get(`${segment.segment}:${profile}`) ?? [until])].sort((a, b) => a - b);
+  const dated = (difference: Difference, at: number): Difference => ({
+    ...difference,
+    reason: { ...difference.reason, at },
+  });
+  const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
+  const truths = new Map<Difference, Truths>();
+  for (let start = 0; start < ambiguous.length; start += DIFFERENCES_PER_ROUND) {
+    const round = ambiguous.slice(start, start + DIFFERENCES_PER_ROUND);
+    const subjects = new Map<string, Subject>();
+    for (const difference of round) {
+      for (const instant of candidatesOf(difference)) {
+        subjects.set(`${difference.profile}@${instant}`, { profile: difference.profile, instant });
+      }
+    }
+    const answers = await evaluate(
+      [...subjects.values()],
+      [...groupBy(round, ({ segment }) => segment).keys()],
+    );
+    for (const difference of round) truths.set(difference, answers);
+  }
+  return found.map((difference) => {
+    const candidates = candidatesOf(difference);
+    const answers = truths.get(difference);
+    const [first = until] = candidates;
+    if (!answers) return dated(difference, first);
+    const { segment, profile, kind } = difference;
+    let at = candidates.at(-1) ?? until;
+    for (const instant of [...candidates].reverse()) {
+      if (holds(segment, answers, { profile, instant }) !== (kind === 'ENTERED')) break;
+      at = instant;
+    }
+    return dated(difference, at);
+  });
+}
+
+export function holds({ condition }: SegmentInForce, truths: Truths, subject: Subject): boolean {
+  return isTrue(condition, (criterion) => truths(subject, criterion));
+}

@@ -1,0 +1,139 @@
+/** Time passing over dates and over days of the account's calendar, each to the very millisecond. */
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { countAudience } from '../../src/evaluation/audience.ts';
+import { createSegment } from '../../src/evaluation/definitions.ts';
+import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
+import { parseCondition } from '../../src/segments/index.ts';
+import { readLogPage } from '../../src/streaming/feed.ts';
+import { useEngines } from '../support/engines.ts';
+import { openWorld, type World } from './world.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+const engines = useEngines();
+let world: World;
+beforeAll(async () => {
+  // ClickHouse forgets future events by its own clock, so that all of this lies ahead.
+  const start = Date.parse('2040-02-20T12:00:00Z');
+  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, start);
+});
+afterAll(() => world.close());
+
+async function upsert(account: number, externalId: string, properties: object): Promise<void> {
+  const { accepted } = await acceptProfiles(world, account, [{ identifiers: { externalId }, properties }]);
+  assert.equal(accepted, 1);
+  await world.settle();
+}
+
+async function order(account: number, event: { time: number; properties?: object }): Promise<void> {
+  const input = { metric: 'Placed Order', profile: { externalId: 'a' }, ...event };
+  assert.equal((await acceptEvents(world, account, [input])).accepted, 1);
+  await world.settle();
+}
+
+async function segment(account: number, condition: object): Promise<void> {
+  assert('segment' in (await createSegment(world, account, { name: 'dates', condition })));
+  await world.settle();
+}
+
+async function pass(to: number): Promise<void> {
+  world.clock.set(to);
+  await world.settle();
+}
+
+async function changesOf(account: number) {
+  const { changes } = await readLogPage(world, account, { first: 100, after: null, segments: null });
+  return changes.map(({ kind, cause, at }) => ({ kind, cause, at }));
+}
+
+const entered = (at: number) => ({ kind: 'ENTERED', cause: 'TIME', at });
+const exited = (at: number) => ({ kind: 'EXITED', cause: 'TIME', at });
+const dated = (path: string, date: object) => ({
+  property: { path: `properties.${path}`, filter: { date } },
+});
+
+test('a subscription that ends within the next seven days enters and leaves at the very millisecond', async () => {
+  const account = await world.newAccount(0);
+  const now = world.clock.now();
+  const end = now + 8 * DAY + 7;
+  await segment(account, dated('endsAt', { next: 'P7D' }));
+  await upsert(account, 'a', { endsAt: new Date(end).toISOString() });
+  await pass(end - 7 * DAY - 1);
+  expect(await changesOf(account)).toEqual([]);
+  await pass(end - 7 * DAY);
+  expect(await changesOf(account)).toEqual([entered(end - 7 * DAY)]);
+  await pass(end - 1);
+  expect(await changesOf(account)).toEqual([entered(end - 7 * DAY)]);
+  await pass(end);
+  expect(await changesOf(account)).toEqual([entered(end - 7 * DAY), exited(end)]);
+});
+
+test('a date alone crosses an edge as its day begins in the time zone of the account', async () => {
+  const account = await world.newAccount(0, 'America/New_York');
+  await segment(account, dated('endsOn', { within: { moreThanAgo: 'P1D' } }));
+  await upsert(account, 'a', { endsOn: '2040-03-11' });
+  await pass(Date.parse('2040-03-12T12:00:00Z'));
+  expect(await changesOf(account)).toEqual([entered(Date.parse('2040-03-12T05:00:00Z'))]);
+});
+
+test('a date that was replaced crosses nothing any more', async () => {
+  const account = await world.newAccount(0);
+  const now = world.clock.now();
+  await segment(account, dated('endsAt', { within: { moreThanAgo: 'PT1S' } }));
+  await upsert(account, 'a', { endsAt: new Date(now + HOUR).toISOString() });
+  await upsert(account, 'a', { endsAt: new Date(now + 2 * HOUR).toISOString() });
+  await pass(now + 3 * HOUR);
+  expect(await changesOf(account)).toEqual([entered(now + 2 * HOUR + 1_000)]);
+});
+
+test('a birthday lasts from midnight to midnight in the time zone of the account', async () => {
+  const account = await world.newAccount(0, 'Europe/Berlin');
+  await segment(account, dated('born', { anniversary: { today: true } }));
+  await upsert(account, 'a', { born: '1984-03-20' });
+  const [from, to] = [Date.parse('2040-03-19T23:00:00Z'), Date.parse('2040-03-20T23:00:00Z')];
+  await pass(from - 1);
+  expect(await changesOf(account)).toEqual([]);
+  await pass(from);
+  expect(await changesOf(account)).toEqual([entered(from)]);
+  await pass(to - 1);
+  await pass(to + DAY);
+  expect(await changesOf(account)).toEqual([entered(from), exited(to)]);
+});
+
+test('THIS_MONTH ends at midnight of the summer time that began in it', async () => {
+  const account = await world.newAccount(0, 'Europe/Berlin');
+  await segment(account, { event: { metric: 'Placed Order', within: { calendar: 'THIS_MONTH' } } });
+  await order(account, { time: Date.parse('2040-03-21T11:00:00Z') });
+  // The clocks change on 25 March: April begins at 22:00 UTC, where March began at 23:00.
+  const april = Date.parse('2040-03-31T22:00:00Z');
+  await pass(Date.parse('2040-03-30T12:00:00Z'));
+  await pass(april - 1);
+  expect((await changesOf(account)).map(({ kind }) => kind)).toEqual(['ENTERED']);
+  const parsed = parseCondition({
+    event: { metric: 'Placed Order', within: { calendar: 'THIS_MONTH' } },
+  });
+  assert(parsed.ok);
+  expect(await countAudience(world, account, parsed.condition)).toBe(1);
+  await pass(april + 3 * DAY);
+  expect((await changesOf(account)).slice(1)).toEqual([exited(april)]);
+  expect(await countAudience(world, account, parsed.condition)).toBe(0);
+});
+
+test('an event leaves when a date in its properties has passed, for whoever has the event after a merge', async () => {
+  const account = await world.newAccount(0);
+  const start = world.clock.now();
+  const where = [{ path: 'trip.begins', filter: { date: { next: 'P1D' } } }];
+  await segment(account, { event: { metric: 'Placed Order', where } });
+  const begins = start + 2 * DAY;
+  await order(account, { time: start, properties: { trip: { begins: new Date(begins).toISOString() } } });
+  await acceptProfiles(world, account, [{ identifiers: { email: 'a@x.com' } }]);
+  await world.settle();
+  await acceptProfiles(world, account, [{ identifiers: { externalId: 'a', email: 'a@x.com' } }]);
+  await world.settle();
+  await pass(begins - DAY);
+  expect(await changesOf(account)).toEqual([entered(begins - DAY)]);
+  await pass(begins + HOUR);
+  expect(await changesOf(account)).toEqual([entered(begins - DAY), exited(begins)]);
+});
