@@ -78,7 +78,7 @@ ORDER BY (time, account, metric, profile)
 TTL toDateTime(time) + INTERVAL 30 DAY
 SETTINGS non_replicated_deduplication_window = 10000;
 
--- Dates that profiles (metric 0) and events have among their properties, in the order of time: the clock wakes their
+-- Dates that profiles (metric 0; consents included) and events have among their properties, in the order of time: the clock wakes their
 -- profiles at the edges. Those that were replaced stay, and wake somebody for nothing. Written to directly, too.
 -- kind and date as in traits.
 CREATE TABLE IF NOT EXISTS dates (
@@ -96,6 +96,7 @@ SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10;
 -- Facts about profiles, one row per attribute, the newest revision counts. kind 'unset' says that it was taken away.
 -- A text that is a date: date_kind 'instant' with epoch milliseconds, or, for a date alone, 'day' with the number of days
 -- since 1970-01-01, which begin where the account's time zone says.
+-- Consents are attributes too, such as $consent.EMAIL: text is the status, date the time, list holds the source if any.
 CREATE TABLE IF NOT EXISTS traits (
   account UInt32,
   attribute LowCardinality(String),

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS profiles (
   locale VARCHAR(64) NULL,
   location LONGTEXT NOT NULL,
   properties LONGTEXT NOT NULL,
+  consents LONGTEXT NOT NULL,
   created_at BIGINT NOT NULL,
   updated_at BIGINT NOT NULL,
   revision BIGINT UNSIGNED NOT NULL,

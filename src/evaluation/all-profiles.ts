@@ -3,11 +3,13 @@
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
+import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
 import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
+import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 
 export interface Scope {
@@ -95,12 +97,16 @@ export function setOf(criterion: number): string {
 
 /** A SELECT of `profile`, of those who satisfy the criterion; repetitions do no harm. */
 function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): string {
-  if (criterion.kind === 'property') {
-    return `SELECT profile
+  const byAttribute = (attribute: string, match: string) => `SELECT profile
       FROM traits
-      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', criterion.path)}
+      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
       GROUP BY profile
-      HAVING argMax(${compileTrait(criterion, scope, parameters)}, revision)`;
+      HAVING argMax(${match}, revision)`;
+  if (criterion.kind === 'property') {
+    return byAttribute(criterion.path, compileTrait(criterion, scope, parameters));
+  }
+  if (criterion.kind === 'consent') {
+    return byAttribute(consentAttribute(criterion.channel), compileConsent(criterion, scope, parameters));
   }
   if (criterion.kind === 'near') {
     return `SELECT profile

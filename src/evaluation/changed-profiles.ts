@@ -13,7 +13,7 @@ import type {
 import { isInSample } from '../segments/sample.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { Instant } from './calendars.ts';
-import { evaluateDates } from './changed-dates.ts';
+import { evaluateFacts, type FactCriterion } from './changed-facts.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
@@ -38,6 +38,8 @@ export interface ChangedScope {
 /** Criteria that look at a profile's traits and nothing else. */
 type TraitCriterion = PropertyCriterion | NearCriterion;
 
+const COMPUTED = new Set<Criterion['kind']>(['event', 'property', 'consent', 'near']);
+
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
 /** A row meets every rule: rows per block are limited so that their product, a few columns of it, fits into memory. */
@@ -56,7 +58,10 @@ export async function evaluateSubjects(
   const truths = new Map<string, Truths>();
   const events = criteria.filter((criterion) => criterion.kind === 'event');
   const properties = criteria.filter((criterion) => criterion.kind === 'property');
-  const dates = properties.filter(({ filter }) => filter.kind === 'date');
+  const facts: FactCriterion[] = [
+    ...properties.filter(({ filter }) => filter.kind === 'date'),
+    ...criteria.filter((criterion) => criterion.kind === 'consent'),
+  ];
   const traits = [
     ...properties.filter(({ filter }) => filter.kind !== 'date'),
     ...criteria.filter((criterion) => criterion.kind === 'near'),
@@ -64,7 +69,7 @@ export async function evaluateSubjects(
   for (const criterion of criteria) {
     const { kind } = criterion;
     if (kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
-    else if (kind !== 'event' && kind !== 'property' && kind !== 'near') throw notComputed(criterion);
+    else if (!COMPUTED.has(kind)) throw notComputed(criterion);
   }
   await Promise.all([
     ...pages(events).map(async (page) => {
@@ -75,8 +80,8 @@ export async function evaluateSubjects(
       const answer = await evaluateTraits(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
     }),
-    evaluateDates(clickhouse, scope, subjects, dates).then((answer) => {
-      for (const criterion of dates) truths.set(criterionKey(criterion), answer);
+    evaluateFacts(clickhouse, scope, subjects, facts).then((answer) => {
+      for (const criterion of facts) truths.set(criterionKey(criterion), answer);
     }),
   ]);
   return (subject, criterion) => {

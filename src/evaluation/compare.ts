@@ -1,5 +1,5 @@
 /** Comparisons of single values, as SQL. */
-import type { ListFilter, NumberFilter } from '../segments/ast.ts';
+import type { ListFilter, NumberFilter, TextFilter } from '../segments/ast.ts';
 import type { Parameters } from './parameters.ts';
 
 /** `bound` gives the SQL of a number of the filter, in the unit of `left`. */
@@ -30,5 +30,35 @@ export function compareList(list: string, filter: ListFilter, parameters: Parame
       return `hasAll(${list}, ${values})`;
     case 'containsNone':
       return `NOT hasAny(${list}, ${values})`;
+  }
+}
+
+export function compareText(left: string, filter: TextFilter, parameters: Parameters): string {
+  if ('values' in filter) {
+    const among = `has(${parameters.add('Array(String)', filter.values)}, ${left})`;
+    return filter.op === 'in' ? among : `NOT ${among}`;
+  }
+  const value = parameters.add('String', filter.value);
+  switch (filter.op) {
+    case 'equals':
+      return `${left} = ${value}`;
+    case 'notEquals':
+      return `${left} != ${value}`;
+    case 'contains':
+      return `position(${left}, ${value}) > 0`;
+    case 'notContains':
+      return `position(${left}, ${value}) = 0`;
+    case 'startsWith':
+      return `startsWith(${left}, ${value})`;
+    case 'notStartsWith':
+      return `NOT startsWith(${left}, ${value})`;
+    case 'endsWith':
+      return `endsWith(${left}, ${value})`;
+    case 'notEndsWith':
+      return `NOT endsWith(${left}, ${value})`;
+    case 'matches':
+      return `match(${left}, ${value})`;
+    case 'notMatches':
+      return `NOT match(${left}, ${value})`;
   }
 }

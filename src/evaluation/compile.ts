@@ -10,12 +10,11 @@ import type {
   EventCriterion,
   PropertyCriterion,
   PropertyFilter,
-  TextFilter,
   TimeWindow,
   ValueFilter,
 } from '../segments/ast.ts';
 import { EVENT_VALUE } from '../segments/paths.ts';
-import { compareList, compareNumber } from './compare.ts';
+import { compareList, compareNumber, compareText } from './compare.ts';
 import { compileMeasure } from './measures.ts';
 import { compileDate, periodAt, perInstant, type Instant } from './calendars.ts';
 import type { Parameters } from './parameters.ts';
@@ -172,35 +171,5 @@ function traitFilter(filter: ValueFilter, instant: Instant, parameters: Paramete
     }
     case 'list':
       return `(kind = 'list' AND ${compareList('list', filter.list, parameters)})`;
-  }
-}
-
-function compareText(left: string, filter: TextFilter, parameters: Parameters): string {
-  if ('values' in filter) {
-    const among = `has(${parameters.add('Array(String)', filter.values)}, ${left})`;
-    return filter.op === 'in' ? among : `NOT ${among}`;
-  }
-  const value = parameters.add('String', filter.value);
-  switch (filter.op) {
-    case 'equals':
-      return `${left} = ${value}`;
-    case 'notEquals':
-      return `${left} != ${value}`;
-    case 'contains':
-      return `position(${left}, ${value}) > 0`;
-    case 'notContains':
-      return `position(${left}, ${value}) = 0`;
-    case 'startsWith':
-      return `startsWith(${left}, ${value})`;
-    case 'notStartsWith':
-      return `NOT startsWith(${left}, ${value})`;
-    case 'endsWith':
-      return `endsWith(${left}, ${value})`;
-    case 'notEndsWith':
-      return `NOT endsWith(${left}, ${value})`;
-    case 'matches':
-      return `match(${left}, ${value})`;
-    case 'notMatches':
-      return `NOT match(${left}, ${value})`;
   }
 }

@@ -40,7 +40,7 @@ export async function* findCrossings(
     parts.push(departures(slice, lengths.slice(start, start + LENGTHS_PER_QUERY)));
   }
   const dates = slice.edges.filter(
-    ({ source }) => source.of === 'attribute' || source.of === 'eventProperty',
+    ({ source }) => source.of === 'attribute' || source.of === 'eventProperty' || source.of === 'consent',
   );
   for (let start = 0; start < dates.length; start += LENGTHS_PER_QUERY) {
     parts.push(dateDepartures({ ...slice, edges: dates.slice(start, start + LENGTHS_PER_QUERY) }));

@@ -1,15 +1,17 @@
-/** Dates of profiles and of events that are just as far away, or as long ago, as a filter says: slices of `dates`. */
+/** Dates of profiles, their consents and their events that are just as far away, or as long ago, as a filter says: slices of `dates`. */
 import { dayOf, startOfDay } from '../segments/calendar.ts';
+import { consentAttribute } from '../segments/paths.ts';
 import type { Parameters } from './parameters.ts';
 import type { Part, Slice } from './slice.ts';
 
-/** One SELECT for all edges of the slice, which are of attributes and event properties. */
+/** One SELECT for all edges of the slice, which are of attributes, consents and event properties. */
 export function dateDepartures({ account, metrics, timeZone, edges, after, through }: Slice): Part {
   const slices = edges.flatMap(({ source, offset }, number) => {
-    if (source.of !== 'attribute' && source.of !== 'eventProperty') return [];
-    const metric = source.of === 'attribute' ? 0 : metrics.get(source.metric);
+    if (source.of === 'event' || source.of === 'prediction') return [];
+    const metric = source.of === 'eventProperty' ? metrics.get(source.metric) : 0;
     if (metric === undefined) return [];
-    const place = { metric, path: source.path, offset, number };
+    const path = source.of === 'consent' ? consentAttribute(source.channel) : source.path;
+    const place = { metric, path, offset, number };
     const [from, to] = [after - offset, through - offset];
     const days = [dayOf(from, timeZone), dayOf(to, timeZone)] as const;
     return [

@@ -1,5 +1,5 @@
 /** Why a condition is true for someone or not: the facts of one profile, gathered for the pure `explain`. */
-import type { Condition, EventFacts, Leaf, PropertyFilter, Value } from '../segments/ast.ts';
+import type { Channel, Condition, ConsentFacts, EventFacts, Leaf, PropertyFilter, Value } from '../segments/ast.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { explain, type Explanation as ExplanationNode } from '../segments/explain.ts';
 import { profileFacts } from '../segments/facts.ts';
@@ -20,10 +20,12 @@ export interface Explanation {
   root: ExplanationNode;
 }
 
-/** Someone, with the attributes that conditions can ask for. */
+/** Someone, with the facts that conditions can ask for. */
 export interface Explained {
   number: number;
   attributes: ReadonlyMap<string, Value>;
+  /** The newest of each channel. */
+  consents: ReadonlyMap<Channel, ConsentFacts>;
 }
 
 /** Events of one explanation that are held in memory. */
@@ -42,7 +44,7 @@ export async function explainProfile(
   deps: AudienceDeps,
   account: number,
   condition: Condition,
-  { number, attributes }: Explained,
+  { number, attributes, consents }: Explained,
 ): Promise<Explanation> {
   const at = deps.clock.now();
   const [row, metrics] = await Promise.all([
@@ -53,7 +55,7 @@ export async function explainProfile(
   const leaves = criteriaOf(condition);
   const readable = await readableMetrics(deps, account, number, leaves, metrics, at);
   const events = await eventsOf(deps, account, number, leaves, metrics, readable);
-  const facts = profileFacts({ number, attributes, events });
+  const facts = profileFacts({ number, attributes, consents, events });
   const known = (leaf: Leaf) => isGathered(leaf) && usesOf(leaf).every(({ metric }) => readable.has(metric));
 
   const decided = leaves.filter((leaf) => !known(leaf));
@@ -91,18 +93,19 @@ function satisfiedBy(
 }
 
 /** Whether what the leaf looks at is gathered here, its events aside. */
-function isGathered({ kind }: Leaf): boolean {
-  switch (kind) {
+function isGathered(leaf: Leaf): boolean {
+  switch (leaf.kind) {
     case 'event':
     case 'sequence':
     case 'property':
     case 'near':
     case 'region':
     case 'sample':
-      return true;
     case 'consent':
-    case 'segment':
+      return true;
     case 'prediction':
+      return leaf.change === null;
+    case 'segment':
     case 'trend':
       return false;
   }

@@ -2,6 +2,7 @@
 import { effectOfEvent, type Effect } from '../segments/effect.ts';
 import { timeEdgesOf, type TimeSource } from '../segments/edges.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { consentAttribute } from '../segments/paths.ts';
 import { parseCondition } from '../segments/parse.ts';
 import { dependenciesOf } from '../segments/touch.ts';
 import type { Criterion, NormalCondition } from '../segments/ast.ts';
@@ -98,12 +99,12 @@ function createIndex() {
     segments: segments as ReadonlyMap<number, SegmentInForce>,
     add(segment: SegmentInForce) {
       segments.set(segment.segment, segment);
-      const { metrics, attributes } = dependenciesOf(segment.condition);
+      const { metrics } = dependenciesOf(segment.condition);
       for (const metric of metrics) {
         const effects = byMetric.get(metric) ?? new Map<SegmentInForce, Effect>();
         byMetric.set(metric, effects.set(segment, effectOfEvent(segment.condition, metric)));
       }
-      for (const attribute of attributes) addTo(byAttribute, attribute, segment);
+      for (const attribute of attributesOf(segment)) addTo(byAttribute, attribute, segment);
       for (const edge of edgesOf(segment)) {
         const entry = byEdge.get(nameOf(edge)) ?? { edge, segments: new Set() };
         byEdge.set(nameOf(edge), entry);
@@ -116,9 +117,9 @@ function createIndex() {
       if (!segment) return;
       segments.delete(id);
       midnights.delete(segment);
-      const { metrics, attributes } = dependenciesOf(segment.condition);
+      const { metrics } = dependenciesOf(segment.condition);
       for (const metric of metrics) removeFrom(byMetric, metric, segment);
-      for (const attribute of attributes) removeFrom(byAttribute, attribute, segment);
+      for (const attribute of attributesOf(segment)) removeFrom(byAttribute, attribute, segment);
       for (const edge of edgesOf(segment)) {
         const entry = byEdge.get(nameOf(edge));
         entry?.segments.delete(segment);
@@ -140,6 +141,12 @@ function createIndex() {
     withEdge: (edge: Edge): Iterable<SegmentInForce> => byEdge.get(nameOf(edge))?.segments ?? [],
     withMidnights: (): Iterable<SegmentInForce> => midnights,
   };
+}
+
+/** Attributes as changes name them: paths, and what stands for consents. */
+function attributesOf({ condition }: SegmentInForce): string[] {
+  const { attributes, consents } = dependenciesOf(condition);
+  return [...attributes, ...[...consents].map(consentAttribute)];
 }
 
 function addTo(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {

@@ -8,15 +8,17 @@ import { ingestPartition, ingestTopic, streamOfMetric, STREAMS, type Stream } fr
 import { encodeReceipt, type ReceiptPosition } from './receipts.ts';
 import { encodeRecord, type Identifiers, type IngestRecord } from './records.ts';
 import {
+  validateConsent,
   validateEvent,
   validateProfile,
+  type ConsentInput,
   type EventInput,
   type ProfileInput,
   type UserError,
   type Validated,
 } from './validate.ts';
 
-export type { EventInput, ProfileInput, UserError } from './validate.ts';
+export type { ConsentInput, EventInput, ProfileInput, UserError } from './validate.ts';
 
 export interface IngestDeps {
   log: Log;
@@ -49,6 +51,15 @@ export function acceptProfiles(
   profiles: readonly ProfileInput[],
 ): Promise<Accepted> {
   return accept(deps, account, 'profiles', profiles, validateProfile, () => 'profiles');
+}
+
+/** Accepts the valid ones of at most 1,000 changes of consent; each invalid one is named by its index. */
+export function acceptConsents(
+  deps: IngestDeps,
+  account: number,
+  changes: readonly ConsentInput[],
+): Promise<Accepted> {
+  return accept(deps, account, 'changes', changes, validateConsent, () => 'profiles');
 }
 
 async function accept<Input, Item extends IngestRecord>(

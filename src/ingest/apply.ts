@@ -2,7 +2,14 @@
 import { flatten } from '../segments/flatten.ts';
 import type { Value } from '../segments/ast.ts';
 import type { ProfileRow } from '../storage/mysql/profiles.ts';
-import { TEXT_FIELDS, type Identifiers, type ProfileRecord } from './records.ts';
+import { consentsOf, withConsents } from './consents.ts';
+import {
+  TEXT_FIELDS,
+  type ConsentRecord,
+  type Identifiers,
+  type IngestRecord,
+  type ProfileRecord,
+} from './records.ts';
 
 type Json = Record<string, unknown>;
 
@@ -19,6 +26,7 @@ export function newProfile(account: number, number: number, now: number): Profil
     locale: null,
     location: '{}',
     properties: '{}',
+    consents: '{}',
     createdAt: now,
     updatedAt: now,
     revision: 0,
@@ -26,8 +34,20 @@ export function newProfile(account: number, number: number, now: number): Profil
   };
 }
 
+/** Throws RangeError as `withWrite` does. */
+export function withRecord(row: ProfileRow, record: IngestRecord): ProfileRow {
+  switch (record.kind) {
+    case 'event':
+      return withIdentifiers(row, record.identifiers);
+    case 'profile':
+      return withWrite(row, record);
+    case 'consent':
+      return withConsent(row, record);
+  }
+}
+
 /** Identifiers that a write gives become the profile's own: the newest are shown, all of them lead to it. */
-export function withIdentifiers(row: ProfileRow, identifiers: Identifiers): ProfileRow {
+function withIdentifiers(row: ProfileRow, identifiers: Identifiers): ProfileRow {
   return {
     ...row,
     externalId: identifiers.externalId ?? row.externalId,
@@ -82,7 +102,17 @@ export function withWrite(row: ProfileRow, write: ProfileRecord): ProfileRow {
   return next;
 }
 
-/** The target keeps what it has and takes the rest from the source. */
+function withConsent(row: ProfileRow, record: ConsentRecord): ProfileRow {
+  const { identifiers, channel, status, at: time, source, arrivedAt } = record;
+  const consents = withConsents(row.consents, new Map([[channel, { status, time, source }]]));
+  return {
+    ...withIdentifiers(row, identifiers),
+    consents,
+    updatedAt: consents === row.consents ? row.updatedAt : Math.max(row.updatedAt, arrivedAt),
+  };
+}
+
+/** The target keeps what it has and takes the rest from the source; of consents the newest count. */
 export function withMerged(target: ProfileRow, source: ProfileRow, now: number): ProfileRow {
   const fill = (name: 'location' | 'properties') =>
     JSON.stringify({ ...(JSON.parse(source[name]) as Json), ...(JSON.parse(target[name]) as Json) });
@@ -97,6 +127,7 @@ export function withMerged(target: ProfileRow, source: ProfileRow, now: number):
     locale: target.locale ?? source.locale,
     location: fill('location'),
     properties: fill('properties'),
+    consents: withConsents(target.consents, consentsOf(source)),
     createdAt: Math.min(target.createdAt, source.createdAt),
     updatedAt: Math.max(target.updatedAt, now),
   };

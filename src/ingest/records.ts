@@ -1,4 +1,5 @@
 /** What travels on the ingest topics: validated, complete, and free of anything that a replay could decide otherwise. */
+import type { Channel, ConsentStatus } from '../segments/ast.ts';
 
 /** Normalised identifiers, all of one person. `number` is the profile's own number, from its global id. */
 export interface Identifiers {
@@ -41,7 +42,21 @@ export interface ProfileRecord {
   remove: Record<string, unknown[]>;
 }
 
-export type IngestRecord = EventRecord | ProfileRecord;
+export interface ConsentRecord {
+  kind: 'consent';
+  account: number;
+  arrivedAt: number;
+  identifiers: Identifiers;
+  channel: Channel;
+  status: ConsentStatus;
+  /** When it was given or withdrawn, epoch milliseconds; never after `arrivedAt`. */
+  at: number;
+  source: string | null;
+}
+
+export type IngestRecord = EventRecord | ProfileRecord | ConsentRecord;
+
+const KINDS: readonly unknown[] = ['event', 'profile', 'consent'] satisfies IngestRecord['kind'][];
 
 export function encodeRecord(record: IngestRecord): Buffer {
   return Buffer.from(JSON.stringify(record), 'utf8');
@@ -50,8 +65,12 @@ export function encodeRecord(record: IngestRecord): Buffer {
 /** Throws when the bytes are not a record of ours: the caller dead-letters them. */
 export function decodeRecord(value: Buffer): IngestRecord {
   const record = JSON.parse(value.toString('utf8')) as Partial<IngestRecord> | null;
-  const known = record?.kind === 'event' || record?.kind === 'profile';
-  if (!known || !Number.isSafeInteger(record.account) || typeof record.identifiers !== 'object') {
+  if (
+    !record ||
+    !KINDS.includes(record.kind) ||
+    !Number.isSafeInteger(record.account) ||
+    typeof record.identifiers !== 'object'
+  ) {
     throw new Error('not an ingest record');
   }
   return record as IngestRecord;

@@ -1,8 +1,9 @@
 /** The rows that ClickHouse gets, as lines of JSON. Their shape follows `clickhouse/0001_core.sql`. */
 import { createHash } from 'node:crypto';
-import type { Value } from '../segments/ast.ts';
+import type { Channel, ConsentFacts, Value } from '../segments/ast.ts';
 import { readDate, type WrittenDate } from '../segments/dates.ts';
 import { elementText } from '../segments/flatten.ts';
+import { consentAttribute } from '../segments/paths.ts';
 import type { PropertyKind } from '../storage/mysql/names.ts';
 import type { EventRecord } from './records.ts';
 
@@ -104,6 +105,28 @@ export function traitLine(
     list: Array.isArray(value) ? (value as Value[]).map(elementText) : [],
     date_kind: date?.kind ?? 'none',
     date: date?.number ?? 0,
+  });
+}
+
+/** A row of `traits`: status, time and source lie in one row, so that they always belong together. */
+export function consentLine(
+  account: number,
+  profile: number,
+  revision: number,
+  channel: Channel,
+  { status, time, source }: ConsentFacts,
+): string {
+  return JSON.stringify({
+    account,
+    attribute: consentAttribute(channel),
+    profile,
+    revision,
+    kind: 'text',
+    text: status,
+    number: 0,
+    list: source === null ? [] : [source],
+    date_kind: 'instant',
+    date: time,
   });
 }
 

@@ -7,6 +7,7 @@ import { groupBy } from '../runtime/group-by.ts';
 import type { Value } from '../segments/ast.ts';
 import { readDate } from '../segments/dates.ts';
 import { flatten } from '../segments/flatten.ts';
+import { consentAttribute } from '../segments/paths.ts';
 import type { Queries } from '../storage/mysql/connect.ts';
 import { claimEventIds } from '../storage/mysql/event-ids.ts';
 import type { NameRegistry, SeenName } from '../storage/mysql/names.ts';
@@ -27,15 +28,16 @@ import {
   changedAttributes,
   newProfile,
   showsIdentifiers,
-  withIdentifiers,
   withMerged,
-  withWrite,
+  withRecord,
 } from './apply.ts';
+import { changedConsents } from './consents.ts';
 import { keysOf, keyText, resolveIdentities, type Resolution } from './identify.ts';
 import type { EventRecord, IngestRecord } from './records.ts';
 import {
   dateLine,
   datesIn,
+  consentLine,
   eventKey,
   eventLine,
   futureEventLine,
@@ -207,11 +209,7 @@ async function storeProfiles(
         updatedAt: now,
       });
     }
-    const row = rowOf(profile);
-    rows.set(
-      profile,
-      record.kind === 'profile' ? withWrite(row, record) : withIdentifiers(row, record.identifiers),
-    );
+    rows.set(profile, withRecord(rowOf(profile), record));
   });
   for (const number of passing) rows.delete(number);
   for (const { source, target } of resolution.merges) {
@@ -219,7 +217,15 @@ async function storeProfiles(
   }
 
   const seen: SeenName[] = [];
-  const causes = new Map(records.map(({ record }, i) => [resolution.profiles[i], causeOf(record)]));
+  const causes = new Map<number, ChangeCause>();
+  records.forEach(({ record }, i) => {
+    const number = resolution.profiles[i] ?? 0;
+    // What a consent changes is noted by itself, below.
+    if (record.kind !== 'consent' || !causes.has(number)) causes.set(number, causeOf(record));
+  });
+  const consenting = new Set(
+    records.flatMap(({ record }, i) => (record.kind === 'consent' ? [resolution.profiles[i]] : [])),
+  );
   const written: ProfileRow[] = [];
   for (const [number, row] of rows) {
     const old = before.get(number);
@@ -238,11 +244,23 @@ async function storeProfiles(
         seen.push({ account, metric: 0, path: path.slice('properties.'.length), kind: kindOf(value) });
       }
     }
+    const consents = alive ? changedConsents(old?.consents ?? '{}', next.consents) : [];
+    for (const [channel, consent] of consents) {
+      debt.traits.push(consentLine(account, number, next.revision, channel, consent));
+      const date = { kind: 'instant', number: consent.time } as const;
+      debt.dates.push(dateLine(account, 0, number, consentAttribute(channel), date));
+    }
     if (!alive) note({ profile: number, cause: 'MERGE', at: now, gone: true });
     else if (!old) note({ profile: number, cause: causes.get(number) ?? 'PROFILE', at: now, whole: true });
-    else if (changed.length > 0) {
-      const attributes = changed.map(({ path }) => path);
-      note({ profile: number, cause: causes.get(number) ?? 'MERGE', at: now, attributes });
+    else {
+      if (changed.length > 0) {
+        const attributes = changed.map(({ path }) => path);
+        note({ profile: number, cause: causes.get(number) ?? 'MERGE', at: now, attributes });
+      }
+      if (consents.length > 0) {
+        const attributes = consents.map(([channel]) => consentAttribute(channel));
+        note({ profile: number, cause: consenting.has(number) ? 'CONSENT' : 'MERGE', at: now, attributes });
+      }
     }
   }
   await writeProfiles(db, written);
@@ -260,7 +278,7 @@ async function touchedProfiles(
   const merelyNamed: number[] = [];
   records.forEach(({ record }, i) => {
     const number = resolution.profiles[i] ?? 0;
-    if (record.kind === 'profile') touched.add(number);
+    if (record.kind !== 'event') touched.add(number);
     else merelyNamed.push(number);
   });
   const heads = await readHeads(
@@ -337,6 +355,6 @@ async function storeEvents(
 }
 
 function causeOf(record: IngestRecord): ChangeCause {
-  if (record.kind === 'profile') return 'PROFILE';
+  if (record.kind !== 'event') return record.kind === 'profile' ? 'PROFILE' : 'CONSENT';
   return record.backfill ? 'BACKFILL' : 'EVENT';
 }

@@ -1,7 +1,14 @@
 /** Turns what a sender gave into records, or says which field of which item is wrong and what would be right. */
 import { randomUUID } from 'node:crypto';
 import { decodeNumber } from '../runtime/global-ids.ts';
-import { TEXT_FIELDS, type EventRecord, type Identifiers, type ProfileRecord } from './records.ts';
+import type { Channel, ConsentStatus } from '../segments/ast.ts';
+import {
+  TEXT_FIELDS,
+  type ConsentRecord,
+  type EventRecord,
+  type Identifiers,
+  type ProfileRecord,
+} from './records.ts';
 
 export type UserErrorCode =
   | 'REQUIRED'
@@ -55,6 +62,15 @@ export interface ProfileInput {
   remove?: unknown;
 }
 
+export interface ConsentInput {
+  identifiers: IdentifiersInput;
+  channel: Channel;
+  status: ConsentStatus;
+  /** Epoch milliseconds. */
+  at?: Optional<number>;
+  source?: Optional<string>;
+}
+
 export const LIMITS = {
   identifier: 255,
   phone: 64,
@@ -71,6 +87,8 @@ export const LIMITS = {
 } as const;
 
 const YEAR_MS = 366 * 86_400_000;
+/** How far a sender's clock may be ahead of ours. */
+const SKEW_MS = 5 * 60_000;
 
 /** Collects what is wrong with one item; the item is taken only if nothing is. */
 class Problems {
@@ -180,6 +198,39 @@ export function validateProfile(
     remove,
   };
   return sized(record, problems);
+}
+
+/**
+ * The newest consent counts, so one dated ahead could not be withdrawn until its time has come: it is refused, and what
+ * is ahead by no more than clocks differ is taken as of now.
+ */
+export function validateConsent(
+  account: number,
+  input: ConsentInput,
+  index: number,
+  now: number,
+): Validated<ConsentRecord> {
+  const problems = new Problems(index);
+  const identifiers = identifiersOf(account, input.identifiers, ['identifiers'], problems);
+  const at = input.at ?? now;
+  if (!(at >= 0 && at <= now + SKEW_MS)) {
+    problems.add('INVALID', ['at'], 'at must lie between 1970 and the present; leave it out for the present');
+  }
+  const source = input.source == null ? null : text(input.source, ['source'], LIMITS.text, problems);
+  if (problems.errors.length > 0 || !identifiers || source === undefined) return { errors: problems.errors };
+  const { channel, status } = input;
+  return {
+    record: {
+      kind: 'consent',
+      account,
+      arrivedAt: now,
+      identifiers,
+      channel,
+      status,
+      at: Math.min(Math.trunc(at), now),
+      source,
+    },
+  };
 }
 
 function sized<T extends EventRecord | ProfileRecord>(record: T, problems: Problems): Validated<T> {

@@ -1,6 +1,7 @@
 /** Why someone is in a segment or an audience, or not. */
 import { explainProfile, type Explanation } from '../evaluation/explanation.ts';
 import { attributesOf } from '../ingest/apply.ts';
+import { consentsOf } from '../ingest/consents.ts';
 import type { Condition } from '../segments/ast.ts';
 import { accountOf, type Context } from './context.ts';
 import { ApiError } from './errors.ts';
@@ -19,5 +20,6 @@ export async function explainFor(
   return explainProfile(ctx.deps, accountOf(ctx), condition, {
     number: row.number,
     attributes: attributesOf(row),
+    consents: consentsOf(row),
   });
 }

@@ -1,6 +1,6 @@
 /** Writes that go through the log, and waiting for them. */
-import { acceptEvents, acceptProfiles, type Accepted } from '../ingest/accept.ts';
-import type { EventInput, ProfileInput } from '../ingest/validate.ts';
+import { acceptConsents, acceptEvents, acceptProfiles, type Accepted } from '../ingest/accept.ts';
+import type { ConsentInput, EventInput, ProfileInput } from '../ingest/validate.ts';
 import { InvalidReceipt, waitForReceipt, type ReceiptStage } from '../ingest/receipts.ts';
 import { parseDuration } from '../segments/duration.ts';
 import { accountOf, type Context } from './context.ts';
@@ -15,6 +15,8 @@ const MAX_WAIT_MS = 60_000;
 /** As the schema gives them: times as RFC 3339. */
 export type EventItem = Omit<EventInput, 'time'> & { time?: string | null | undefined };
 
+export type ConsentItem = Omit<ConsentInput, 'at'> & { at?: string | null | undefined };
+
 export function eventsIngest(ctx: Context, { events }: { events: readonly EventItem[] }): Promise<Accepted> {
   const inputs = events.map((event): EventInput => ({
     ...event,
@@ -28,6 +30,17 @@ export function profilesUpsert(
   { profiles }: { profiles: readonly ProfileInput[] },
 ): Promise<Accepted> {
   return acceptProfiles(ctx.deps, accountOf(ctx), profiles);
+}
+
+export function consentUpdate(
+  ctx: Context,
+  { changes }: { changes: readonly ConsentItem[] },
+): Promise<Accepted> {
+  const inputs = changes.map((change): ConsentInput => ({
+    ...change,
+    at: change.at == null ? null : Date.parse(change.at),
+  }));
+  return acceptConsents(ctx.deps, accountOf(ctx), inputs);
 }
 
 export async function receipt(

@@ -1,8 +1,10 @@
 /** Profiles: who someone is. */
 import { listAudience } from '../evaluation/audience.ts';
 import { segmentsOfProfile } from '../evaluation/memberships.ts';
+import { consentsOf } from '../ingest/consents.ts';
 import { KINDS } from '../ingest/identify.ts';
 import { decodeNumber } from '../runtime/global-ids.ts';
+import type { Channel, ConsentFacts } from '../segments/ast.ts';
 import { countProfiles } from '../storage/clickhouse/event-reads.ts';
 import { findProfile, listProfiles, type ProfileRow } from '../storage/mysql/profile-reads.ts';
 import { livingSegmentIds, type SegmentRow } from '../storage/mysql/segment-reads.ts';
@@ -107,6 +109,16 @@ export function location(row: ProfileRow): Location | null {
 
 export function properties(row: { properties: string }): Record<string, unknown> {
   return JSON.parse(row.properties) as Record<string, unknown>;
+}
+
+export interface ProfileConsent extends ConsentFacts {
+  channel: Channel;
+}
+
+/** In the order of the channels' names. */
+export function consents(row: ProfileRow): ProfileConsent[] {
+  const found = [...consentsOf(row)].map(([channel, consent]) => ({ channel, ...consent }));
+  return found.sort((a, b) => (a.channel < b.channel ? -1 : 1));
 }
 
 export interface ProfileSegmentEdge {

@@ -1,7 +1,15 @@
 /** The input of the segment language. Its rules are checked by src/segments, which gets it as it came. */
 import { builder } from './builder.ts';
-import { DateFilter, NumberFilter, PropertyFilter, TimeWindow, ValueFilter } from './condition-filters.ts';
+import {
+  DateFilter,
+  NumberFilter,
+  PropertyFilter,
+  TextFilter,
+  TimeWindow,
+  ValueFilter,
+} from './condition-filters.ts';
 import { NearCondition, RegionCondition, SampleCondition } from './condition-places.ts';
+import { Channel, ConsentStatus } from './consent.ts';
 
 /** Oneof and nesting are the schema's to check; everything else is unknown here. */
 interface ConditionShape {
@@ -14,6 +22,7 @@ interface ConditionShape {
   region?: typeof RegionCondition.$inferInput | null;
   prediction?: typeof PredictionCondition.$inferInput | null;
   sample?: typeof SampleCondition.$inferInput | null;
+  consent?: typeof ConsentCondition.$inferInput | null;
 }
 
 const Measure = builder.inputType('MeasureInput', {
@@ -96,6 +105,27 @@ const PredictionDimension = builder.enumType('PredictionDimension', {
   },
 });
 
+const ConsentCondition = builder.inputType('ConsentConditionInput', {
+  description:
+    'What someone has said about messages by a channel: the newest consent, of which all that is given must hold. Who has said nothing is NEVER_SUBSCRIBED.',
+  fields: (t) => ({
+    channel: t.field({ type: Channel, required: true, description: 'The channel.' }),
+    status: t.field({ type: [ConsentStatus], description: 'Any of these.' }),
+    canReceive: t.boolean({
+      description:
+        'Whether messages may be sent. By e-mail: there is an address and nobody has unsubscribed. By SMS: there is a number and a subscription. By push: there is a subscription.',
+    }),
+    since: t.field({
+      type: TimeWindow,
+      description: 'When it was said. Holds only for a consent that was recorded.',
+    }),
+    source: t.field({
+      type: TextFilter,
+      description: 'Where it was said. Holds only for one that has a source.',
+    }),
+  }),
+});
+
 export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput').implement({
   description:
     'A rule that a profile satisfies or not. Exactly one field. `all`, `any` and `not` nest, down to the limits in the documentation of the language.',
@@ -113,5 +143,6 @@ export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput
     }),
     prediction: t.field({ type: PredictionCondition, description: 'What is predicted of someone.' }),
     sample: t.field({ type: SampleCondition, description: 'Whether someone is in a random sample.' }),
+    consent: t.field({ type: ConsentCondition, description: 'Which messages someone agrees to.' }),
   }),
 });

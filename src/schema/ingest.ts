@@ -1,5 +1,6 @@
 import * as resolve from '../resolvers/ingest.ts';
 import { builder } from './builder.ts';
+import { Channel, ConsentStatus } from './consent.ts';
 import { USER_ERRORS, UserError } from './user-errors.ts';
 
 const ProfileIdentifiers = builder.inputType('ProfileIdentifiersInput', {
@@ -72,6 +73,26 @@ const ProfileInput = builder.inputType('ProfileInput', {
   }),
 });
 
+const ConsentChangeInput = builder.inputType('ConsentChangeInput', {
+  description: 'What someone has said about messages by a channel. The newest, by its own time, counts.',
+  fields: (t) => ({
+    identifiers: t.field({ type: ProfileIdentifiers, required: true, description: 'Who said it.' }),
+    channel: t.field({ type: Channel, required: true, description: 'The channel it is about.' }),
+    status: t.field({
+      type: ConsentStatus,
+      required: true,
+      description:
+        'What was said. Of two at the very same time UNSUBSCRIBED counts, then NEVER_SUBSCRIBED, then SUBSCRIBED.',
+    }),
+    at: t.field({
+      type: 'DateTime',
+      description:
+        'When it was said; not ahead of the present (up to five minutes, by which clocks may differ, are taken as the present). Default: when it arrives.',
+    }),
+    source: t.string({ description: 'Where it was said, such as "checkout"; at most 255 characters.' }),
+  }),
+});
+
 const payload = (name: string, things: string) =>
   builder.objectRef<resolve.Accepted>(name).implement({
     description: `What became of the ${things}.`,
@@ -95,6 +116,7 @@ const payload = (name: string, things: string) =>
 
 const EventsIngestPayload = payload('EventsIngestPayload', 'events');
 const ProfilesUpsertPayload = payload('ProfilesUpsertPayload', 'profile writes');
+const ConsentUpdatePayload = payload('ConsentUpdatePayload', 'changes');
 
 builder.mutationFields((t) => ({
   eventsIngest: t.field({
@@ -111,6 +133,14 @@ builder.mutationFields((t) => ({
     description: 'Makes or changes profiles, at most 1,000 a call. Needs the scope INGEST.',
     args: { profiles: t.arg({ type: [ProfileInput], required: true, description: 'What is known.' }) },
     resolve: (_, args, ctx) => resolve.profilesUpsert(ctx, args),
+  }),
+  consentUpdate: t.field({
+    type: ConsentUpdatePayload,
+    authScopes: { anyOf: ['INGEST'] },
+    description:
+      'Records what people have said about messages, at most 1,000 changes a call. Needs the scope INGEST.',
+    args: { changes: t.arg({ type: [ConsentChangeInput], required: true, description: 'What was said.' }) },
+    resolve: (_, args, ctx) => resolve.consentUpdate(ctx, args),
   }),
 }));
 

@@ -3,6 +3,7 @@ import { encodeId } from '../runtime/global-ids.ts';
 import { builder, Node } from './builder.ts';
 import { Condition } from './conditions.ts';
 import { connectionOf, pageArgs } from './connections.ts';
+import { Consent } from './consent.ts';
 
 export const ProfileSelector = builder.inputType('ProfileSelector', {
   description: 'Names one profile. Exactly one field.',
@@ -88,6 +89,11 @@ export const Profile = builder.objectRef<resolve.ProfileRow>('Profile').implemen
       type: 'JSON',
       description: 'All other properties, as they were sent.',
       resolve: (row) => resolve.properties(row),
+    }),
+    consents: t.field({
+      type: [Consent],
+      description: 'The newest consent of each channel; a channel without one is left out.',
+      resolve: (row) => resolve.consents(row),
     }),
     createdAt: t.field({
       type: 'DateTime',

@@ -1,11 +1,11 @@
-import type { Criterion, DateFilter, Leaf, PropertyFilter, TimeWindow } from './ast.ts';
+import type { Channel, Criterion, DateFilter, Leaf, PropertyFilter, TimeWindow } from './ast.ts';
 
 /** Something that has an instant. `eventProperty`: a date inside of the events of a metric. */
 export type TimeSource =
   | { of: 'event'; metric: string }
   | { of: 'eventProperty'; metric: string; path: string }
   | { of: 'attribute'; path: string }
-  | { of: 'consent'; channel: string }
+  | { of: 'consent'; channel: Channel }
   | { of: 'prediction'; path: string };
 
 /** An instant t of the source can flip the criterion at t + age, for each of the ages (milliseconds, ascending). */

@@ -1,4 +1,4 @@
-import type { PredictionDimension } from './ast.ts';
+import type { Channel, PredictionDimension } from './ast.ts';
 
 /** What a profile has besides its own properties, as conditions name it. */
 export const PROFILE_PATHS = [
@@ -27,6 +27,11 @@ const known: ReadonlySet<string> = new Set(PROFILE_PATHS);
 
 export function isProfilePath(path: string): boolean {
   return known.has(path) || (path.startsWith(PROPERTIES_PREFIX) && path.length > PROPERTIES_PREFIX.length);
+}
+
+/** Among a profile's attributes, its newest consent of a channel. No condition can name it as a path. */
+export function consentAttribute(channel: Channel): string {
+  return `$consent.${channel}`;
 }
 
 /** Where predictions arrive: properties.$predictions.churnRisk and so on, named like the fields of `Predictions`. */

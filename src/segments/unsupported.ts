@@ -32,8 +32,6 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       return unsupportedIn(condition.child, [...path, 'not']);
     case 'sequence':
       return [refusal([...path, 'sequence'], 'combine event conditions with all')];
-    case 'consent':
-      return [refusal([...path, 'consent'], 'keep the consent in a property and use property')];
     case 'segment':
       return [refusal([...path, 'segment'], "repeat that segment's condition")];
     case 'prediction':
@@ -42,6 +40,7 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       return [refusal([...path, 'prediction'], 'use number')];
     case 'event':
     case 'property':
+    case 'consent':
     case 'near':
     case 'region':
     case 'sample':

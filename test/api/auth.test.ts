@@ -34,6 +34,7 @@ function rootOperations(): {
     ConditionInput: '{ event: { metric: "x" } }',
     EventInput: '{ metric: "x", profile: { email: "a@example.com" } }',
     ProfileInput: '{ identifiers: { email: "a@example.com" } }',
+    ConsentChangeInput: '{ identifiers: { email: "a@example.com" }, channel: EMAIL, status: SUBSCRIBED }',
     SegmentCreateInput: '{ name: "x", condition: { event: { metric: "x" } } }',
     SegmentUpdateInput: '{ name: "x" }',
     ApiScope: 'READ',
@@ -87,6 +88,7 @@ describe('keys over HTTP', () => {
     const needed: Record<string, string> = {
       eventsIngest: 'INGEST',
       profilesUpsert: 'INGEST',
+      consentUpdate: 'INGEST',
       segmentCreate: 'MANAGE',
       segmentUpdate: 'MANAGE',
       segmentDelete: 'MANAGE',

@@ -132,6 +132,7 @@ async function insertRows(api: TestApi, account: number, people: number[], madeA
         number,
         externalId: `p-${number}`,
         location: '{}',
+        consents: '{}',
         properties: '{}',
         createdAt: madeAt,
         updatedAt: madeAt,

@@ -37,6 +37,10 @@ export const WHOLE_LANGUAGE: readonly string[] = [
     ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `${of}.date.within.${window}`),
   ]),
   ...['window', 'date'].flatMap((of) => PERIODS.map((period) => `${of}.calendar.${period}`)),
+  ...['EMAIL', 'SMS', 'PUSH', 'status', 'canReceive.true', 'canReceive.false', 'source'].map(
+    (part) => `consent.${part}`,
+  ),
+  ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `consent.since.${window}`),
 ];
 
 export function cover(coverage: Coverage, condition: Condition): void {
@@ -79,6 +83,13 @@ export function cover(coverage: Coverage, condition: Condition): void {
       number(condition.measure.kind, condition.is);
       for (const { filter } of condition.where) value('where', filter);
       return;
+    case 'consent':
+      touch(`consent.${condition.channel}`);
+      if (condition.status) touch('consent.status');
+      if (condition.canReceive !== null) touch(`consent.canReceive.${condition.canReceive}`);
+      if (condition.since) touch(`consent.since.${condition.since.kind}`);
+      if (condition.source) touch('consent.source');
+      return;
     case 'near':
       touch('near');
       touch(condition.beyond ? 'near.beyond' : 'near.within');
@@ -98,7 +109,6 @@ export function cover(coverage: Coverage, condition: Condition): void {
       if (condition.salt !== '') touch('sample.salted');
       return;
     case 'sequence':
-    case 'consent':
     case 'segment':
     case 'trend':
       touch(condition.kind);

@@ -70,16 +70,20 @@ export function randomDateFilter(random: Random, window: () => Json): Json {
   }
 }
 
-/** One condition of every way in which dates and periods can be asked about, so that none depends on luck. */
-export function everyDateCondition(random: Random, window: () => Json): Json[] {
-  const windowOf = (kind: string): Json => {
+/** A window of each kind. */
+export function everyWindow(window: () => Json): Json[] {
+  return ['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((kind) => {
     for (;;) {
       const one = window();
       if (kind in one) return one;
     }
-  };
+  });
+}
+
+/** One condition of every way in which dates and periods can be asked about, so that none depends on luck. */
+export function everyDateCondition(random: Random, window: () => Json): Json[] {
   const filters = (): Json[] => [
-    ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((kind) => ({ within: windowOf(kind) })),
+    ...everyWindow(window).map((within) => ({ within })),
     { next: random.pick(LENGTHS)[0] },
     { anniversary: random.pick<Json>([{ today: true }, { last: 7 }, { next: 30 }]) },
     { month: random.between(1, 12) },

@@ -1,4 +1,5 @@
 /** Conditions that random ones are too few to contain for certain. */
+import { CHANNELS } from './consents.ts';
 import { MEASURES, OPS, randomEventCondition, randomNumberFilter, type Json } from './generate.ts';
 import { PROFILE_LEAVES, randomListFilter, randomProfileLeaf } from './generate-profile.ts';
 import type { Random } from './random.ts';
@@ -27,7 +28,11 @@ export function certainKinds(random: Random, instants: readonly number[], seed: 
     () => ({ event: { metric: random.pick(METRICS), where: [{ path: 'tags', filter: list() }] } }),
     () => ({ property: { path: 'properties.tags', filter: list() } }),
   ];
-  return shareOf([...measures, ...leaves, ...lists], seed);
+  const consents = CHANNELS.flatMap((channel) => [
+    () => ({ consent: { channel, status: ['SUBSCRIBED'] } }),
+    () => ({ consent: { channel, canReceive: true } }),
+  ]);
+  return shareOf([...measures, ...leaves, ...lists, ...consents], seed);
 }
 
 function shareOf(makers: readonly (() => Json)[], seed: number): Json[] {

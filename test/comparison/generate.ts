@@ -17,6 +17,7 @@ import {
   randomProfileLeaf,
 } from './generate-profile.ts';
 import { DATE_PATHS, PERIODS, randomDate, randomDateFilter } from './dates.ts';
+import { newestOf, randomConsent, randomConsentCondition, type Told } from './consents.ts';
 import { seededRandom, type Random } from './random.ts';
 import {
   ATTRIBUTES,
@@ -69,6 +70,8 @@ export interface RandomCase {
   profiles: CaseProfile[];
   /** In the order of arrival. A uniqueId that arrives again counts as it arrived first. */
   events: CaseEvent[];
+  /** By externalId, what was ever said, in any order. */
+  consents: Record<string, Told[]>;
   /** ConditionInput, valid. */
   conditions: Json[];
   /** Epoch milliseconds, ascending. Evaluate after everything has arrived. */
@@ -113,7 +116,14 @@ export function randomCase(seed: number, options: CaseOptions = {}): RandomCase 
     // One in eight has done nothing.
     .flatMap((id) => times(random.chance(0.125) ? 0 : random.between(1, most), () => id))
     .map((id, i) => randomEvent(random, id, `${prefix}e${i}`, instants));
-  return { seed, profiles, events: random.shuffle(withRepeats(random, events, ids)), conditions, instants };
+  const arrived = random.shuffle(withRepeats(random, events, ids));
+  const consents = Object.fromEntries(
+    ids.map((id) => [
+      id,
+      times(random.between(0, 6), () => randomConsent(random, randomTime(random, instants))),
+    ]),
+  );
+  return { seed, profiles, events: arrived, consents, conditions, instants };
 }
 
 /** What the case means, by externalId, once everything has arrived. */
@@ -123,7 +133,10 @@ export function factsOf(randomCase: RandomCase): Map<string, ProfileFacts> {
   const facts = new Map<string, ProfileFacts & { events: EventFacts[] }>();
   for (const { identifiers, ...own } of randomCase.profiles) {
     facts.set(identifiers.externalId, {
-      ...profileFacts({ attributes: flatten({ ...identifiers, ...own }) }),
+      ...profileFacts({
+        attributes: flatten({ ...identifiers, ...own }),
+        consents: newestOf(randomCase.consents[identifiers.externalId] ?? []),
+      }),
       events: [],
     });
   }
@@ -261,6 +274,9 @@ export function randomCondition(random: Random, instants: readonly number[], lev
   }
   if (random.chance(0.2)) return randomProfileLeaf(random, randomNumberFilter);
   if (random.chance(0.65)) return { event: randomEventCondition(random, instants) };
+  if (random.chance(0.2)) {
+    return { consent: randomConsentCondition(random, () => randomWindow(random, instants)) };
+  }
   if (random.chance(0.15)) {
     const dimension = 'EXPECTED_NEXT_ORDER';
     return { prediction: { dimension, date: dateFilter(random, instants) } };

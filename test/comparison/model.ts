@@ -2,10 +2,12 @@
  * What an account should look like after everything it has accepted, in the order in which it was accepted: slow and
  * obvious, in memory, and written without the code that it is compared with.
  */
-import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
+import type { ConsentInput, EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
+
+import { newestOf, type Told } from './consents.ts';
 
 type Json = Record<string, unknown>;
 
@@ -20,11 +22,14 @@ export interface ModelProfile {
   location: Json;
   properties: Json;
   events: EventFacts[];
+  /** All that was ever told. */
+  consents: Told[];
 }
 
 export interface Model {
   events(inputs: readonly EventInput[], now: number): void;
   profiles(inputs: readonly ProfileInput[]): void;
+  consents(inputs: readonly ConsentInput[], now: number): void;
   /** Those who are there: nobody who was merged into somebody else. */
   living(): ModelProfile[];
   /** Whom an identifier leads to. */
@@ -54,6 +59,7 @@ export function createModel(): Model {
       location: {},
       properties: {},
       events: [],
+      consents: [],
     };
     everyone.add(profile);
     for (const other of found.slice(1)) merge(other, profile);
@@ -69,6 +75,7 @@ export function createModel(): Model {
     target.location = { ...source.location, ...target.location };
     target.properties = { ...source.properties, ...target.properties };
     target.events.push(...source.events);
+    target.consents.push(...source.consents);
     everyone.delete(source);
     for (const [key, owner] of owners) if (owner === source) owners.set(key, target);
     for (const [id, owner] of ids) if (owner === source) ids.set(id, target);
@@ -112,6 +119,12 @@ export function createModel(): Model {
         }
       }
     },
+    consents(inputs, now) {
+      for (const { identifiers, channel, status, at, source } of inputs) {
+        const time = Math.min(at ?? now, now);
+        identify(identifiers).consents.push({ channel, status, time, source: source ?? null });
+      }
+    },
     living: () => [...everyone],
     find: (kind, value) => owners.get(`${kind}:${value}`),
     identifiers: () =>
@@ -128,11 +141,11 @@ export function createModel(): Model {
 
 /** `number` is the profile's within its account. */
 export function factsAbout(
-  { fields, location, properties, events }: ModelProfile,
+  { fields, location, properties, events, consents }: ModelProfile,
   number: number,
 ): ProfileFacts {
   const attributes = new Map([...fields, ...flatten({ location, properties })]);
-  return profileFacts({ number, attributes, events });
+  return profileFacts({ number, attributes, events, consents: newestOf(consents) });
 }
 
 /** Null takes a value away. */

@@ -7,7 +7,7 @@ import { and, eq } from 'drizzle-orm';
 import { countAudience, listAudience } from '../../src/evaluation/audience.ts';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers, segmentsOfProfile } from '../../src/evaluation/memberships.ts';
-import { acceptEvents, acceptProfiles, type Accepted } from '../../src/ingest/accept.ts';
+import { acceptConsents, acceptEvents, acceptProfiles, type Accepted } from '../../src/ingest/accept.ts';
 import { KINDS } from '../../src/ingest/identify.ts';
 import { waitForReceipt } from '../../src/ingest/receipts.ts';
 import { groupBy } from '../../src/runtime/group-by.ts';
@@ -36,6 +36,8 @@ export interface ScriptResult {
   /** Entries and exits that were replayed, and how many of them time alone had caused. */
   changes: number;
   timeChanges: number;
+  /** How many a change of consent had caused. */
+  consentChanges: number;
 }
 
 interface LiveSegment {
@@ -65,7 +67,7 @@ export async function runScript(
   const certain = certainKinds(random, [world.clock.now()], seed);
   const log: MembershipChange[] = [];
   const subscriber = subscribe(world, account);
-  const tally: ScriptResult = { steps: 0, cases: 0, changes: 0, timeChanges: 0 };
+  const tally: ScriptResult = { steps: 0, cases: 0, changes: 0, timeChanges: 0, consentChanges: 0 };
   const trace: string[] = [];
   let position: string | null = null;
 
@@ -78,6 +80,9 @@ export async function runScript(
       case 'profiles':
         await stored(await acceptProfiles(world, account, step.inputs), step.inputs.length);
         return model.profiles(step.inputs);
+      case 'consents':
+        await stored(await acceptConsents(world, account, step.inputs), step.inputs.length);
+        return model.consents(step.inputs, world.clock.now());
       case 'create': {
         const made = await createSegment(world, account, { name: 'random', condition: step.condition });
         assert('segment' in made, JSON.stringify(made));
@@ -136,6 +141,7 @@ export async function runScript(
     const facts = new Map([...numbers].map(([profile, number]) => [number, factsAbout(profile, number)]));
     const changes = await readOn();
     tally.changes += changes.length;
+    tally.consentChanges += changes.filter(({ cause }) => cause === 'CONSENT').length;
     const [only] = taken;
     if (only?.kind === 'advance' && taken.length === 1) checkDates(changes, segments, facts, from, now);
     const ids = [...segments.keys()];
@@ -215,6 +221,7 @@ export async function runScript(
           holds,
           events: known.events,
           attributes: [...known.attributes],
+          consents: [...known.consents],
         });
       assert.deepEqual(holds, [!isMember, isMember, isMember], `not the instant of the change: ${shown()}`);
       assert(change.at > from && change.at <= now, `not within the time that has passed: ${shown()}`);
@@ -227,24 +234,32 @@ export async function runScript(
     const rows = await query<{
       profile: number;
       attribute: string;
-      newest: [string, string, number, string[]];
+      newest: [kind: string, text: string, number: number, list: string[], date: string];
     }>(
       world.clickhouse,
-      `SELECT profile, attribute, argMax((kind, text, number, list), revision) AS newest
+      `SELECT profile, attribute, argMax((kind, text, number, list, date), revision) AS newest
        FROM traits_by_profile WHERE account = {account:UInt32} GROUP BY profile, attribute`,
       { account },
     );
     const stored = groupBy(rows, ({ profile }) => profile);
-    for (const [profile, { attributes }] of facts) {
+    for (const [profile, { attributes, consents }] of facts) {
       const said = new Map(
         (stored.get(profile) ?? [])
           .filter(({ newest: [kind] }) => kind !== 'unset')
-          .map(({ attribute, newest: [kind, text, number, list] }) => [
+          .map(({ attribute, newest: [kind, text, number, list, date] }) => [
             attribute,
-            kind === 'text' ? text : kind === 'number' ? number : kind === 'boolean' ? number === 1 : list,
+            attribute.startsWith('$consent.')
+              ? [text, date, ...list]
+              : kind === 'text'
+                ? text
+                : kind === 'number'
+                  ? number
+                  : kind === 'boolean'
+                    ? number === 1
+                    : list,
           ]),
       );
-      const wanted = new Map(
+      const wanted = new Map<string, unknown>(
         [...attributes].map(([path, value]) => [
           path,
           Array.isArray(value)
@@ -252,6 +267,9 @@ export async function runScript(
             : value,
         ]),
       );
+      for (const [channel, { status, time, source }] of consents) {
+        wanted.set(`$consent.${channel}`, [status, String(time), ...(source === null ? [] : [source])]);
+      }
       assert.deepEqual(said, wanted, `the attributes of profile ${profile}`);
     }
   }
@@ -417,10 +435,11 @@ function same(said: readonly number[], wanted: readonly number[], message: () =>
 
 function describe(segment: LiveSegment, facts: ReadonlyMap<number, ProfileFacts>): string {
   const known = Object.fromEntries(
-    [...facts].map(([number, { attributes, events }]) => [
+    [...facts].map(([number, { attributes, events, consents }]) => [
       number,
       {
         attributes: Object.fromEntries(attributes),
+        consents: [...consents],
         events: events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
       },
     ]),

@@ -5,13 +5,14 @@ import assert from 'node:assert/strict';
 import { evaluateSubjects, type Subject } from '../../src/evaluation/changed-profiles.ts';
 import { isTrue } from '../../src/evaluation/diff.ts';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
-import { eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
+import { consentLine, eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
 import type { Condition, ProfileFacts, Value } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { dayOf, startOfDay } from '../../src/segments/calendar.ts';
 import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
 import { criteriaOf, evaluate, flatten, normalise, parseCondition } from '../../src/segments/index.ts';
 import { insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { everyConsentCondition, randomConsent } from './consents.ts';
 import { cover, type Coverage } from './coverage.ts';
 import { everyDateCondition, ZONES } from './dates.ts';
 import { certainComparisons } from './generate-certain.ts';
@@ -68,7 +69,8 @@ export async function compareScopes(
   );
   const place: Place = { account, metrics, timeZone };
   // Shared out among six seeds.
-  const dated = everyDateCondition(random, () => randomWindow(random, one.instants));
+  const window = () => randomWindow(random, one.instants);
+  const dated = [...everyDateCondition(random, window), ...everyConsentCondition(random, window)];
   const inputs = [
     ...one.conditions,
     ...certainComparisons(random, one.instants, seed),
@@ -225,7 +227,7 @@ async function writeCase(
   const numberOf = (id: string) => numbers.get(id) ?? 0;
   const profiles: string[] = [];
   const traits: string[] = [];
-  for (const [id, { attributes }] of factsOf(one)) {
+  for (const [id, { attributes, consents }] of factsOf(one)) {
     const profile = numberOf(id);
     profiles.push(profileLine(account, profile, 1, true));
     if (gone.has(profile)) profiles.push(profileLine(account, profile, 2, false));
@@ -234,6 +236,12 @@ async function writeCase(
     for (const [path, value] of attributes) {
       if (random.chance(0.3)) trait(1, path, random.pick<Value | null>([null, 'gold', 5, true, ['gold']]));
       trait(2, path, value);
+    }
+    for (const [channel, consent] of consents) {
+      if (random.chance(0.3)) {
+        traits.push(consentLine(account, profile, 1, channel, randomConsent(random, consent.time)));
+      }
+      traits.push(consentLine(account, profile, 2, channel, consent));
     }
     for (const path of ['properties.plan', 'properties.price', 'firstName']) {
       if (attributes.has(path) || random.chance(0.5)) continue;
@@ -294,6 +302,7 @@ function mismatch(
     condition,
     number: facts.number,
     attributes: Object.fromEntries(facts.attributes),
+    consents: [...facts.consents],
     events: facts.events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
   };
   return [

@@ -1,9 +1,10 @@
 /** What happens next, at random: the steps of a script, made as it goes along, from one seed. */
-import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
+import type { ConsentInput, EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import type { Condition } from '../../src/segments/ast.ts';
-import { criteriaOf } from '../../src/segments/index.ts';
+import { criteriaOf, evaluate } from '../../src/segments/index.ts';
 import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
 import { streamOfMetric } from '../../src/storage/topics.ts';
+import { CHANNELS, consentInput, randomConsent } from './consents.ts';
 import { PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import {
   randomCondition,
@@ -20,6 +21,7 @@ import { CITIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
 export type Step =
   | { kind: 'events'; inputs: EventInput[] }
   | { kind: 'profiles'; inputs: ProfileInput[] }
+  | { kind: 'consents'; inputs: ConsentInput[] }
   | { kind: 'create'; condition: Json }
   | { kind: 'edit'; segment: number; condition: Json }
   | { kind: 'delete'; segment: number }
@@ -51,21 +53,22 @@ const WINDOWS = [
   ['P30D', 30 * DAY],
 ] as const;
 const PEOPLE = 7;
-const SEGMENTS = 7;
+const SEGMENTS = 9;
 
 export function nextStep(situation: Situation): Step {
   const { random, segments } = situation;
   // Something to work with.
-  if (segments.length < 3) return create(situation);
+  if (segments.length < 6) return create(situation);
   if (situation.model.uniqueIds().length < 25) return events(situation);
   const kinds: (() => Step)[] = [
     ...repeat(6, () => events(situation)),
     ...repeat(3, () => writes(situation)),
     ...repeat(3, () => links(situation)),
+    ...repeat(3, () => consents(situation)),
     ...repeat(3, () => nextAdvance(situation)),
     ...repeat(segments.length < SEGMENTS ? 2 : 0, () => create(situation)),
     ...repeat(1, () => edit(situation)),
-    ...repeat(segments.length > 3 ? 1 : 0, () => ({
+    ...repeat(segments.length > 5 ? 1 : 0, () => ({
       kind: 'delete' as const,
       segment: random.pick(segments).segment,
     })),
@@ -157,6 +160,19 @@ function links(situation: Situation): Step {
   };
 }
 
+/** In any order of their own times, at the same times, and sometimes by writes that unite people. */
+function consents(situation: Situation): Step {
+  const { random, spread, now } = situation;
+  const count = spread ? 1 : random.between(1, 5);
+  const times = [timeOf(random, now), timeOf(random, now)].map((time) => Math.min(time, now + 5 * 60_000));
+  const inputs = Array.from({ length: count }, () => {
+    const identifiers = random.chance(0.25) ? severalIdentifiers(situation) : oneIdentifier(random);
+    const { at, ...input } = consentInput(randomConsent(random, random.pick(times)), identifiers);
+    return random.chance(0.2) ? input : { ...input, at };
+  });
+  return { kind: 'consents', inputs };
+}
+
 function create(situation: Situation): Step {
   return { kind: 'create', condition: situation.certain.shift() ?? condition(situation) };
 }
@@ -169,7 +185,11 @@ function edit(situation: Situation): Step {
 /** To the very edge of something, around it, a little, or as far as after a night, a month, a season of downtime. */
 export function nextAdvance(situation: Situation): Step {
   const { random, now } = situation;
-  const ahead = edgesAhead(situation).sort((a, b) => a - b);
+  const edges = edgesAhead(situation);
+  const turning = edges.filter(({ turns }) => turns);
+  const ahead = (turning.length > 0 && random.chance(0.6) ? turning : edges)
+    .map(({ at }) => at)
+    .sort((a, b) => a - b);
   if (ahead.length > 0 && random.chance(0.85)) {
     const edge = random.chance(0.6)
       ? ahead[random.between(0, Math.min(2, ahead.length - 1))]
@@ -181,37 +201,48 @@ export function nextAdvance(situation: Situation): Step {
   return { kind: 'advance', to: now + random.between(1, step) };
 }
 
-/** Instants after now at which something of somebody crosses an edge of a segment's condition, days among them. */
-function edgesAhead({ model, now, segments, timeZone }: Situation): number[] {
+/**
+ * Instants after now at which something of somebody crosses an edge of a segment's condition, days among them; and
+ * whether somebody then enters or leaves it, as far as is known now.
+ */
+function edgesAhead({ model, now, segments, timeZone }: Situation): { at: number; turns: boolean }[] {
   const people = model.living().map(factsAbout);
-  const leaves = segments.flatMap((segment) => criteriaOf(segment.condition));
-  return leaves
-    .flatMap((leaf) => people.map((facts) => turningPoints(leaf, facts, timeZone)))
-    .flatMap(({ once, yearly }) => [
-      ...once,
-      ...yearly.flatMap((each) => yearlyPoints(each, now, now, timeZone)),
-    ])
-    .filter((at) => at > now);
+  return segments.flatMap(({ condition }) =>
+    people.flatMap((facts) => {
+      const points = criteriaOf(condition).map((leaf) => turningPoints(leaf, facts, timeZone));
+      const instants = points.flatMap(({ once, yearly }) => [
+        ...once,
+        ...yearly.flatMap((each) => yearlyPoints(each, now, now, timeZone)),
+      ]);
+      const holds = (at: number) => evaluate(condition, facts, at, { timeZone });
+      return instants.filter((at) => at > now).map((at) => ({ at, turns: holds(at) !== holds(at - 1) }));
+    }),
+  );
 }
 
 /** Many of them about a window: the others hardly ever change while time passes. */
 function condition({ random, now }: Situation): Json {
   if (random.chance(0.1)) return randomProfileLeaf(random, randomNumberFilter);
   if (random.chance(0.35)) return randomCondition(random, [now, now + HOUR, now + 10 * DAY], 2);
-  const windowed = () => {
+  const windowed = (): Json => {
     const [text, ms] = random.pick(WINDOWS);
     const shorter = WINDOWS.filter(([, other]) => other < ms).map(([other]) => other);
+    const window = random.pick<Json>([
+      { last: text },
+      { last: text },
+      { moreThanAgo: text },
+      { calendar: random.pick(PERIODS) },
+      { ago: { from: text, to: random.pick(['PT0S', ...shorter]) } },
+    ]);
+    if (random.chance(0.25)) {
+      const status = random.chance(0.6) ? { status: ['SUBSCRIBED'] } : {};
+      return { consent: { channel: random.pick(CHANNELS), ...status, since: window } };
+    }
     return {
       event: {
         metric: metric(random),
         is: { [random.pick(['atLeast', 'atLeast', 'lessThan', 'equals'])]: random.pick([1, 1, 2, 3]) },
-        within: random.pick<Json>([
-          { last: text },
-          { last: text },
-          { moreThanAgo: text },
-          { calendar: random.pick(PERIODS) },
-          { ago: { from: text, to: random.pick(['PT0S', ...shorter]) } },
-        ]),
+        within: window,
       },
     };
   };

@@ -219,7 +219,6 @@ describe('parseCondition', () => {
   const segment = { segment: { id: 'S' } };
   it.each([
     [{ sequence: { steps: [step('A'), step('B')] } }, 'sequence'],
-    [{ consent: { channel: 'EMAIL', canReceive: true } }, 'consent'],
     [segment, 'segment'],
     [{ not: { all: [order({}), segment] } }, 'not.all.1.segment'],
     [{ prediction: { dimension: 'CHURN_RISK', change: { by: 0.2, within: 'PT1H' } } }, 'prediction.change'],

@@ -232,6 +232,7 @@ const SENTENCES: Record<string, () => void> = {
         { ...event, time: '2026-02-10T11:00:00Z', value: 1 },
         { ...event, time: '2026-02-10T10:00:00Z', value: 2 },
       ],
+      consents: {},
       conditions: [],
       instants: [],
     }).get('a');

@@ -168,6 +168,7 @@ export async function writeProfiles(db: Queries, rows: ProfileRow[]): Promise<vo
           locale: replaced(profiles.locale),
           location: replaced(profiles.location),
           properties: replaced(profiles.properties),
+          consents: replaced(profiles.consents),
           createdAt: replaced(profiles.createdAt),
           updatedAt: replaced(profiles.updatedAt),
           revision: replaced(profiles.revision),

@@ -52,6 +52,8 @@ export const profiles = mysqlTable(
     /** JSON objects as text: MariaDB and MySQL disagree on what a JSON column returns. */
     location: longtext('location').notNull(),
     properties: longtext('properties').notNull(),
+    /** JSON: the newest consent of each channel, as `ConsentFacts`. */
+    consents: longtext('consents').notNull(),
     createdAt: instant('created_at').notNull(),
     updatedAt: instant('updated_at').notNull(),
     revision: counter('revision').notNull(),
