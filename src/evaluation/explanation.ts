@@ -1,5 +1,13 @@
 /** Why a condition is true for someone or not: the facts of one profile, gathered for the pure `explain`. */
-import type { Channel, Condition, ConsentFacts, EventFacts, Leaf, PropertyFilter, Value } from '../segments/ast.ts';
+import type {
+  Channel,
+  Condition,
+  ConsentFacts,
+  EventFacts,
+  Leaf,
+  PropertyFilter,
+  Value,
+} from '../segments/ast.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { explain, type Explanation as ExplanationNode } from '../segments/explain.ts';
 import { profileFacts } from '../segments/facts.ts';

@@ -10,13 +10,14 @@ import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { readInForce, readNotInForce, markInForce, readDefinition } from '../storage/mysql/definitions.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
-import { goneProfiles, nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
+import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { timeZoneOf } from './audience.ts';
-import { evaluateSubjects, type Subject } from './changed-profiles.ts';
+import type { Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
 import { differences, openQuestions, type Difference, type Question } from './diff.ts';
+import { createKnownProfiles } from './known-profiles.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { diffWithStored } from './memberships.ts';
 import { copyEvents } from './merge.ts';
@@ -30,6 +31,7 @@ import {
   type Evaluate,
   type Turning,
 } from './turnings.ts';
+import { usesOf } from './uses.ts';
 import { giveUp, isFaultOfDefinition, takeOver, type NewEntry, type WriterDeps } from './writer.ts';
 
 export interface PartitionDeps extends WriterDeps {
@@ -56,6 +58,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   const writer = await takeOver(deps, partition);
   const registry = createRegistry();
   const cache = createMembershipCache(deps.clickhouse);
+  const known = createKnownProfiles(deps.clickhouse, deps.mysql);
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
   const timeZones = new Map<number, string>();
@@ -65,9 +68,15 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   for (const [account, index] of registry.accounts()) {
     if ((await chunksOf(account)).length > 0) present.add(account);
     await metricsFor(account, index.segments.values());
+    useAll(account);
   }
   let through = writer.watermark;
   let saved = writer.watermark;
+
+  function useAll(account: number): void {
+    const segments = [...(registry.account(account)?.segments.values() ?? [])];
+    known.use(account, usesOf(segments.flatMap(({ criteria }) => criteria)));
+  }
 
   async function chunksOf(account: number): Promise<number[]> {
     return chunksIn(partition, account, await nextProfileNumber(deps.mysql.db, account));
@@ -107,9 +116,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     const criteria = new Map<string, Criterion>();
     for (const segment of segments)
       for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
-    return evaluateSubjects(deps.clickhouse, await scopeFor(account, segments), subjects, [
-      ...criteria.values(),
-    ]);
+    return known.evaluate(await scopeFor(account, segments), subjects, [...criteria.values()]);
   }
 
   /** Asks, compares with what is stored, and returns the differences at one instant. */
@@ -129,12 +136,9 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
       const concerned = [...new Set(asked.map(({ profile }) => profile))];
       const segments = [...new Set(asked.map(({ segment }) => segment))];
       const subjects = concerned.map((profile) => ({ profile, instant }));
-      const [truths, gone] = await Promise.all([
-        evaluate(account, subjects, segments),
-        goneProfiles(deps.mysql.db, account, concerned),
-      ]);
+      const { truths, gone } = await evaluate(account, subjects, segments);
       const isMember = ({ profile, segment }: Question) =>
-        !gone.has(profile) && holds(segment, truths, { profile, instant });
+        !gone(profile) && holds(segment, truths, { profile, instant });
       found.push(...differences(asked, isMember, wasMember));
     }
     return found;
@@ -147,6 +151,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
 
   async function takeChanges(account: number, changes: ProfileChange[]): Promise<void> {
     present.add(account);
+    known.apply(account, changes);
     const index = registry.account(account);
     if (!index) return;
     const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
@@ -208,6 +213,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     await markInForce(deps.mysql.db, partition, account, segment, version, at);
     await metricsFor(account, [next]);
     registry.put(next);
+    useAll(account);
   }
 
   async function redefine(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
@@ -320,7 +326,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   async function takeTurnings(account: number, turnings: Turning[], until: number): Promise<void> {
     if (turnings.length === 0) return;
     const found = await answer(account, questionsOfTime(turnings, until), until);
-    const ask: Evaluate = (subjects, segments) => evaluate(account, subjects, segments);
+    const ask: Evaluate = async (subjects, segments) => (await evaluate(account, subjects, segments)).truths;
     const dated = await dateDifferences(found, turnings, until, ask);
     await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
   }

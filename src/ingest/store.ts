@@ -47,6 +47,8 @@ import {
   uuidOf,
 } from './rows.ts';
 
+const CONTENT_CHARACTERS = 2_000;
+
 /** What a batch owes after its transaction. Written down inside of it. */
 export interface Debt {
   events: string[];
@@ -255,7 +257,14 @@ async function storeProfiles(
     else {
       if (changed.length > 0) {
         const attributes = changed.map(({ path }) => path);
-        note({ profile: number, cause: causes.get(number) ?? 'MERGE', at: now, attributes });
+        const values = changed.map(({ path, value }): [string, Value | null] => [path, value]);
+        note({
+          profile: number,
+          cause: causes.get(number) ?? 'MERGE',
+          at: now,
+          attributes,
+          ...(isShort(values) && { values, revision: next.revision }),
+        });
       }
       if (consents.length > 0) {
         const attributes = consents.map(([channel]) => consentAttribute(channel));
@@ -338,6 +347,7 @@ async function storeEvents(
     const properties = flatten(event.properties);
     for (const [path, value] of properties) seen.push({ account, metric, path, kind: kindOf(value) });
     const id = uuidOf(key);
+    const content = { value: event.value, properties: [...properties] };
     debt.events.push(eventLine(event, { event: id, metric, profile }, properties));
     for (const [path, date] of datesIn(properties))
       debt.dates.push(dateLine(account, metric, profile, path, date));
@@ -348,10 +358,16 @@ async function storeEvents(
       at: event.arrivedAt,
       metric: event.metric,
       event: { id, time: event.time, metric },
+      ...(isShort(content) && { content }),
     });
   }
   await deps.names.registerProperties(seen, now);
   debt.withEvents.push([account, [...new Set(fresh.map(({ profile }) => profile))]]);
+}
+
+/** Whether it may travel with the news: what is long is read where it is needed. */
+function isShort(content: unknown): boolean {
+  return JSON.stringify(content).length <= CONTENT_CHARACTERS;
 }
 
 function causeOf(record: IngestRecord): ChangeCause {

@@ -24,6 +24,9 @@ export interface EventReference {
   metric: number;
 }
 
+/** A value as senders give it; null: there is none any more. */
+type SentValue = string | number | boolean | null | readonly SentValue[];
+
 export interface ProfileChange {
   profile: number;
   cause: ChangeCause;
@@ -32,8 +35,13 @@ export interface ProfileChange {
   /** Name of the metric of which there is a new event. */
   metric?: string;
   event?: EventReference;
+  /** What the event says, flattened; left out when it is long. */
+  content?: { value: number | null; properties: [path: string, value: SentValue][] };
   /** Attribute paths that have a new value. */
   attributes?: string[];
+  /** The values that they have now, of this revision of the profile; left out when they are long. */
+  values?: [path: string, value: SentValue][];
+  revision?: number;
   /** Nothing may be assumed of what was true before: the profile is new, or others were merged into it. */
   whole?: boolean;
   /** The profile is no more: it was merged into another. It leaves every segment. */

@@ -1,0 +1,202 @@
+/**
+ * What is known of profiles, in memory: read once, and then kept true by the news, so that most changes are evaluated
+ * without asking any store. The truth of a criterion is the language's own (`evaluate`). Only the owner of a partition
+ * may have this, because it takes all news of a profile, in their order.
+ */
+import type { Criterion, ProfileFacts, Value } from '../segments/ast.ts';
+import { profileFacts } from '../segments/facts.ts';
+import { criterionKey } from '../segments/normalise.ts';
+import { evaluate } from '../segments/reference.ts';
+import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
+import { readMetricIds } from '../storage/mysql/names.ts';
+import { goneProfiles } from '../storage/mysql/profiles.ts';
+import type { ProfileChange } from '../storage/profile-changes.ts';
+import { EVALUATOR_PARTITIONS } from '../storage/topics.ts';
+import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
+import { EVENTS_PER_PROFILE, readKnown, type KnownFacts } from './read-known.ts';
+import { covers, type Uses } from './uses.ts';
+
+export interface KnownProfiles {
+  /** What the segments in force look at. Nothing else is kept; what is kept is dropped where that is not enough. */
+  use(account: number, uses: Uses): void;
+  /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
+  apply(account: number, changes: readonly ProfileChange[]): void;
+  /** Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. */
+  evaluate(
+    scope: ChangedScope,
+    subjects: readonly Subject[],
+    criteria: readonly Criterion[],
+  ): Promise<{ truths: Truths; gone: (profile: number) => boolean }>;
+}
+
+interface Known extends KnownFacts {
+  uses: Uses;
+  gone: boolean;
+}
+
+/** More profiles at once are cheaper in ClickHouse: they are many and will hardly come again soon. */
+const PROFILES_AT_ONCE = 300;
+/** Events and attributes in memory, of all partitions that one process can own: some 100 MB. */
+const FACTS_KEPT = 400_000 / EVALUATOR_PARTITIONS;
+
+export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): KnownProfiles {
+  const usesOf = new Map<number, Uses>();
+  // A Map keeps the order of insertion: the first key is the one that was used longest ago.
+  const profiles = new Map<string, Known>();
+  let weight = 0;
+  const keyOf = (account: number, profile: number) => `${account}:${profile}`;
+
+  function forget(key: string): void {
+    const known = profiles.get(key);
+    if (known) weight -= weightOf(known);
+    profiles.delete(key);
+  }
+
+  function keep(key: string, known: Known): void {
+    forget(key);
+    profiles.set(key, known);
+    weight += weightOf(known);
+    for (const oldest of profiles.keys()) {
+      if (weight <= FACTS_KEPT || oldest === key) break;
+      forget(oldest);
+    }
+  }
+
+  function find(account: number, profile: number): Known | undefined {
+    const key = keyOf(account, profile);
+    const known = profiles.get(key);
+    if (!known) return undefined;
+    if (known.uses !== usesOf.get(account)) {
+      forget(key);
+      return undefined;
+    }
+    return known;
+  }
+
+  /** Those that are held, the missing ones read; without those that have too many events. */
+  async function load(scope: ChangedScope, wanted: readonly number[]): Promise<Map<number, Known>> {
+    const { account } = scope;
+    const uses = usesOf.get(account);
+    if (!uses) return new Map();
+    const found = new Map<number, Known>();
+    const missing: number[] = [];
+    for (const profile of wanted) {
+      const known = find(account, profile);
+      if (!known) missing.push(profile);
+      else {
+        keep(keyOf(account, profile), known);
+        found.set(profile, known);
+      }
+    }
+    if (missing.length > 0) {
+      // Also of metrics that no criterion of this round looks at.
+      const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
+      const ids = new Map(scope.metrics);
+      for (const { name, id } of await readMetricIds(mysql.db, account, unknown)) ids.set(name, id);
+      const [read, gone] = await Promise.all([
+        readKnown(clickhouse, account, ids, uses, missing),
+        goneProfiles(mysql.db, account, missing),
+      ]);
+      for (const [profile, facts] of read) {
+        const known = { ...facts, uses, gone: gone.has(profile) };
+        keep(keyOf(account, profile), known);
+        found.set(profile, known);
+      }
+    }
+    for (const [profile, { events }] of found) if (events === null) found.delete(profile);
+    return found;
+  }
+
+  return {
+    use(account, uses) {
+      const before = usesOf.get(account);
+      if (!before || !covers(before, uses)) usesOf.set(account, uses);
+    },
+    apply(account, changes) {
+      for (const change of changes) {
+        const known = find(account, change.profile);
+        if (!known) continue;
+        const key = keyOf(account, change.profile);
+        weight -= weightOf(known);
+        const isKnown = learn(known, change);
+        weight += weightOf(known);
+        if (!isKnown) forget(key);
+      }
+    },
+    async evaluate(scope, subjects, criteria) {
+      const wanted = [...new Set(subjects.map(({ profile }) => profile))];
+      const known = wanted.length > PROFILES_AT_ONCE ? new Map<number, Known>() : await load(scope, wanted);
+      const isHeld = (criterion: Criterion) => criterion.kind !== 'trend';
+      const others = subjects.filter(({ profile }) => !known.has(profile));
+      const [ofOthers, ofAll, gone] = await Promise.all([
+        others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isHeld)),
+        criteria.every(isHeld)
+          ? null
+          : evaluateSubjects(
+              clickhouse,
+              scope,
+              subjects,
+              criteria.filter((one) => !isHeld(one)),
+            ),
+        goneProfiles(
+          mysql.db,
+          scope.account,
+          wanted.filter((profile) => !known.has(profile)),
+        ),
+      ]);
+      const byKey = new Map(criteria.map((criterion) => [criterionKey(criterion), criterion]));
+      const facts = new Map<number, ProfileFacts>();
+      for (const [profile, { attributes, consents, events }] of known) {
+        facts.set(profile, profileFacts({ number: profile, attributes, consents, events: events ?? [] }));
+      }
+      return {
+        gone: (profile) => known.get(profile)?.gone ?? gone.has(profile),
+        truths(subject, key) {
+          const criterion = byKey.get(key);
+          if (!criterion) throw new Error('a criterion was not evaluated');
+          if (!isHeld(criterion)) return ofAll?.(subject, key) ?? false;
+          const held = facts.get(subject.profile);
+          if (held) return evaluate(criterion, held, subject.instant, { timeZone: scope.timeZone });
+          return ofOthers?.(subject, key) ?? false;
+        },
+      };
+    },
+  };
+}
+
+/** False: the change says too little, or too much has changed. */
+function learn(known: Known, change: ProfileChange): boolean {
+  const { uses } = known;
+  if (change.whole) return false;
+  if (change.gone) known.gone = true;
+  for (const path of change.attributes ?? []) {
+    if (!uses.attributes.has(path)) continue;
+    const news = change.values?.find(([name]) => name === path);
+    if (!news || change.revision === undefined) return false;
+    if (change.revision < (known.revisions.get(path) ?? 0)) continue;
+    known.revisions.set(path, change.revision);
+    const [, value] = news;
+    if (value === null) known.attributes.delete(path);
+    else known.attributes.set(path, value as Value);
+  }
+  const { metric, event, content } = change;
+  const paths = metric === undefined ? undefined : uses.metrics.get(metric);
+  if (metric === undefined || !event || !paths || known.events === null) return true;
+  if (!content) return false;
+  // Their order does not matter, and the same may be told twice.
+  if (known.events.some(({ id }) => id === event.id)) return true;
+  known.events.push({
+    id: event.id,
+    metric,
+    time: event.time,
+    value: content.value,
+    properties: new Map(content.properties.filter(([path]) => paths.has(path)) as [string, Value][]),
+  });
+  if (known.events.length > EVENTS_PER_PROFILE) known.events = null;
+  return true;
+}
+
+function weightOf({ events, attributes, consents }: Known): number {
+  return 1 + (events?.length ?? 0) + attributes.size + consents.size;
+}
