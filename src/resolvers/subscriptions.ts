@@ -37,6 +37,8 @@ export function subscription<Value>(
     unwatch();
     ctx.signal.removeEventListener('abort', stop);
     stop();
+    // Its end may wait for what it is doing now; nobody has to wait for that.
+    source.return(undefined).catch(() => {});
   };
 
   const source = open(stopped.signal);
@@ -73,8 +75,6 @@ export function subscription<Value>(
     },
     async return() {
       release();
-      // Its end may wait for what it is doing now; nobody has to wait for that.
-      source.return(undefined).catch(() => {});
       return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]() {

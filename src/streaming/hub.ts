@@ -8,14 +8,9 @@ import type { Logger } from '../runtime/logger.ts';
 import { decodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log, LogRecord } from '../storage/log/log.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
+import { createReader, type Reader } from './reader.ts';
 
-export interface LiveReader {
-  /** All entries that wait, at least one; 'behind' once some had to be left out; null when reader or signal ended. */
-  next(signal: AbortSignal): Promise<LogEntry[] | 'behind' | null>;
-  /** Empties the queue and begins anew: what comes from now on is complete again. */
-  reset(): void;
-  close(): void;
-}
+export type LiveReader = Pick<Reader<LogEntry>, 'next' | 'reset' | 'close'>;
 
 export interface Hub {
   /** Entries of the account from now on. */
@@ -27,7 +22,7 @@ const QUEUE_LIMIT = 2_000;
 
 /** Resolves when it reads from the end of the topic: nothing published later is missed. */
 export async function startHub(deps: { log: Log; logger: Logger }): Promise<Hub> {
-  const readers = new Map<number, Set<ReturnType<typeof createReader>>>();
+  const readers = new Map<number, Set<Reader<LogEntry>>>();
   const sequences = new Map<number, number>();
 
   function deliver(partition: number, entry: LogEntry): void {
@@ -58,10 +53,14 @@ export async function startHub(deps: { log: Log; logger: Logger }): Promise<Hub>
     read(account) {
       const set = readers.get(account) ?? new Set();
       readers.set(account, set);
-      const reader = createReader(() => {
-        set.delete(reader);
-        if (set.size === 0 && readers.get(account) === set) readers.delete(account);
-        metrics.subscribers.dec();
+      const reader = createReader<LogEntry>({
+        limit: QUEUE_LIMIT,
+        weightOf: () => 1,
+        onClose: () => {
+          set.delete(reader);
+          if (set.size === 0 && readers.get(account) === set) readers.delete(account);
+          metrics.subscribers.dec();
+        },
       });
       set.add(reader);
       metrics.subscribers.inc();
@@ -70,60 +69,6 @@ export async function startHub(deps: { log: Log; logger: Logger }): Promise<Hub>
     async close() {
       await tail.close();
       for (const set of [...readers.values()]) for (const reader of [...set]) reader.close();
-    },
-  };
-}
-
-function createReader(onClose: () => void) {
-  let queue: LogEntry[] = [];
-  let behind = false;
-  let closed = false;
-  let wake: (() => void) | null = null;
-
-  const changed = () => {
-    wake?.();
-    wake = null;
-  };
-  return {
-    push(entry: LogEntry) {
-      if (behind || closed) return;
-      if (queue.length >= QUEUE_LIMIT) return this.fallBehind();
-      queue.push(entry);
-      changed();
-    },
-    fallBehind() {
-      behind = true;
-      queue = [];
-      changed();
-    },
-    async next(signal: AbortSignal): Promise<LogEntry[] | 'behind' | null> {
-      for (;;) {
-        if (closed || signal.aborted) return null;
-        if (behind) return 'behind';
-        if (queue.length > 0) {
-          const entries = queue;
-          queue = [];
-          return entries;
-        }
-        await new Promise<void>((resolve) => {
-          const done = () => {
-            signal.removeEventListener('abort', done);
-            resolve();
-          };
-          wake = done;
-          signal.addEventListener('abort', done, { once: true });
-        });
-      }
-    },
-    reset() {
-      behind = false;
-      queue = [];
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      onClose();
-      changed();
     },
   };
 }
