@@ -19,6 +19,7 @@ import { connectMySql, type MySql } from './storage/mysql/connect.ts';
 import { migrateMySql } from './storage/mysql/migrate.ts';
 import { TOPICS } from './storage/topics.ts';
 import { startHub } from './streaming/hub.ts';
+import { createLive } from './streaming/live.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -73,9 +74,14 @@ export async function startService(
       () => startHub(deps),
       (it) => it.close(),
     );
+    const live = await lifecycle.start(
+      'live data',
+      () => createLive(deps),
+      (it) => it.close(),
+    );
     const api = await lifecycle.start(
       'api',
-      () => createApi({ ...deps, hub, health }),
+      () => createApi({ ...deps, hub, live, health }),
       (it) => it.close(),
     );
     url = (await api.listen(config.host, config.port)).url;

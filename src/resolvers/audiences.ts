@@ -1,6 +1,7 @@
 /** Audiences that nobody saved, and conditions in general. */
 import { countAudience } from '../evaluation/audience.ts';
 import { countNodes, type NodeCount } from '../evaluation/breakdown.ts';
+import { mayHaveTurned, nextEventAhead } from '../evaluation/turned.ts';
 import type { Condition } from '../segments/ast.ts';
 import {
   describe,
@@ -12,8 +13,10 @@ import {
   type QueryResult,
   type Warning,
 } from '../segments/index.ts';
+import { MAX_AUDIENCES, TooManyAudiences } from '../streaming/audience-counts.ts';
 import { accountOf, type Context } from './context.ts';
-import { badInput } from './errors.ts';
+import { ApiError, badInput } from './errors.ts';
+import { subscription } from './subscriptions.ts';
 
 export type { NodeCount } from '../evaluation/breakdown.ts';
 
@@ -45,6 +48,36 @@ function valid(parsed: ParseResult | QueryResult, what: 'condition' | 'query'): 
 
 export function audienceCount(ctx: Context, { condition }: Audience): Promise<number> {
   return countAudience(ctx.deps, accountOf(ctx), condition);
+}
+
+const NOTHING_MORE = { profiles: [], segments: [], events: [] };
+
+/** The size now, then whenever it is another. Throws BAD_USER_INPUT like `audience`. */
+export function audienceCounts(ctx: Context, args: AudienceArgs): AsyncIterableIterator<number> {
+  const { condition } = audience(ctx, args);
+  const account = accountOf(ctx);
+  const { deps } = ctx;
+  const source = {
+    condition,
+    count: () => countAudience(deps, account, condition),
+    mayHaveTurned: (after: number, through: number) =>
+      mayHaveTurned(deps, account, condition, after, through),
+    nextEventAhead: (after: number) => nextEventAhead(deps, account, condition, after),
+  };
+  return subscription(
+    ctx,
+    (signal) => deps.live.audiences.follow(account, source, signal),
+    () => NOTHING_MORE,
+    explained,
+  );
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof TooManyAudiences)) return error;
+  return new ApiError(
+    'TOO_MANY',
+    `the account follows ${MAX_AUDIENCES} different audiences already; end some, or ask audience now and then`,
+  );
 }
 
 export function audienceText({ condition }: Audience): string {

@@ -5,6 +5,7 @@ import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { Hub } from '../streaming/hub.ts';
+import type { Live } from '../streaming/live.ts';
 
 export interface Deps {
   log: Log;
@@ -13,4 +14,5 @@ export interface Deps {
   clock: Clock;
   logger: Logger;
   hub: Hub;
+  live: Live;
 }

@@ -8,10 +8,13 @@ import {
   type EventRow,
 } from '../storage/clickhouse/event-reads.ts';
 import type { MetricRow } from '../storage/mysql/metric-reads.ts';
+import { SlowConsumer } from '../streaming/event-feed.ts';
 import { paginate, type Connection, type PageArgs } from './connections.ts';
 import { accountOf, type Context } from './context.ts';
+import { ApiError, badInput } from './errors.ts';
 import { metricId } from './metrics.ts';
 import { selectProfile, type ProfileRow, type ProfileSelector } from './profiles.ts';
+import { subscription } from './subscriptions.ts';
 
 export type { EventRow } from '../storage/clickhouse/event-reads.ts';
 
@@ -81,6 +84,32 @@ function none(args: PageArgs): Promise<Connection<EventEdge>> {
 
 function instant(dateTime: string | null | undefined): number | null {
   return dateTime == null ? null : Date.parse(dateTime);
+}
+
+const LONGEST_METRIC = 255;
+
+/** Throws BAD_USER_INPUT for what cannot be the name of a metric: nothing would ever be heard of it. */
+export function eventFeed(
+  ctx: Context,
+  args: { metric?: string | null | undefined },
+): AsyncIterableIterator<EventRow> {
+  const metric = args.metric?.trim() ?? null;
+  if (metric === '') throw badInput('metric must not be empty; leave it out to follow all events');
+  if (metric !== null && metric.length > LONGEST_METRIC)
+    throw badInput(`metric must have at most ${LONGEST_METRIC} characters, as every metric has`);
+  const account = accountOf(ctx);
+  return subscription(
+    ctx,
+    (signal) => ctx.deps.live.events.follow(account, metric, signal),
+    (rows) => ({ profiles: rows.map(({ profile }) => profile), segments: [], events: [] }),
+    (error) =>
+      error instanceof SlowConsumer
+        ? new ApiError(
+            'SLOW_CONSUMER',
+            'More events have come than were taken in time. Subscribe again; what was missed is in events.',
+          )
+        : error,
+  );
 }
 
 /** The same for an event wherever it is met, also when a merge has copied it. */

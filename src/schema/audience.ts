@@ -63,14 +63,33 @@ const Audience = builder.objectRef<resolve.Audience>('Audience').implement({
   }),
 });
 
+const WHICH = {
+  where: 'The condition. Exactly one of `where` and `query`.',
+  query: 'The condition, typed.',
+};
+
 builder.queryField('audience', (t) =>
   t.field({
     type: Audience,
     description: 'An audience that nobody saved: counted, broken down and listed on the spot.',
     args: {
-      where: t.arg({ type: Condition, description: 'The condition. Exactly one of `where` and `query`.' }),
-      query: t.arg.string({ description: 'The condition, typed.' }),
+      where: t.arg({ type: Condition, description: WHICH.where }),
+      query: t.arg.string({ description: WHICH.query }),
     },
     resolve: (_, args, ctx) => resolve.audience(ctx, args),
+  }),
+);
+
+builder.subscriptionField('audienceCount', (t) =>
+  t.field({
+    type: 'Int',
+    description:
+      'The size of a draft audience, kept current while its author edits it: once at the start, then whenever it has changed, by data or by time alone, at most once a second.',
+    args: {
+      where: t.arg({ type: Condition, description: WHICH.where }),
+      query: t.arg.string({ description: WHICH.query }),
+    },
+    subscribe: (_, args, ctx) => resolve.audienceCounts(ctx, args),
+    resolve: (count) => count,
   }),
 );

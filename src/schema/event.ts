@@ -63,3 +63,16 @@ builder.queryField('events', (t) =>
     resolve: (_, args, ctx) => resolve.events(ctx, args),
   }),
 );
+
+builder.subscriptionField('eventFeed', (t) =>
+  t.field({
+    type: Event,
+    description:
+      'Events as they are stored, for a live activity feed: each once, from now on, in the order in which they are stored. A consumer that is too slow is ended with code SLOW_CONSUMER; what it has missed, `events` has.',
+    args: {
+      metric: t.arg.string({ description: 'Only events of the metric with this name, known or not yet.' }),
+    },
+    subscribe: (_, args, ctx) => resolve.eventFeed(ctx, args),
+    resolve: (event) => event,
+  }),
+);

@@ -124,6 +124,31 @@ query Audience {
 `,
   },
   {
+    query: `# The size of that audience while you edit it: now, then whenever it has changed.
+
+subscription Size($query: String) {
+  audienceCount(query: $query)
+}
+`,
+    variables: {
+      query: 'did "Viewed Product" in the last 7 days and not did "Placed Order" in the last 7 days',
+    },
+  },
+  {
+    query: `# Everything that comes in, as it is stored. Leave this running, and send events.
+
+subscription Feed {
+  eventFeed {
+    time
+    metric { name }
+    value
+    properties
+    profile { id email }
+  }
+}
+`,
+  },
+  {
     query: `# A condition can be typed. The breakdown has the size of each of its parts; explain says why someone is in, or not.
 
 query Typed($query: String, $profile: ProfileSelector!) {

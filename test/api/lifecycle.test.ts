@@ -9,6 +9,7 @@ import { createApi, type Api } from '../../src/schema/server.ts';
 import { connectClickHouse, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { bootstrapAccount, hashSecret } from '../../src/storage/mysql/accounts.ts';
 import { startHub, type Hub } from '../../src/streaming/hub.ts';
+import { createLive } from '../../src/streaming/live.ts';
 import { CREATE, events, eventually, INGEST, post, stream, useApi } from './support.ts';
 
 const start = useApi();
@@ -33,6 +34,7 @@ async function another(
     clock: systemClock,
     logger,
     hub,
+    live: createLive({ log, clickhouse, clock: systemClock }),
     health: createHealth({ logger }),
   });
   stops.push(() => api.close());
@@ -211,6 +213,7 @@ describe('strange requests', () => {
         stops.push(() => hub.close());
         return hub;
       }),
+      live: createLive({ ...start(), clock: systemClock }),
       health: createHealth({ logger: createLogger('silent') }),
     });
     await expect(fresh.listen('127.0.0.1', port)).rejects.toThrow(OperatorError);

@@ -21,6 +21,7 @@ import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
 import { accounts } from '../../src/storage/mysql/schema.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 import { startHub } from '../../src/streaming/hub.ts';
+import { createLive } from '../../src/streaming/live.ts';
 import { useEngines } from '../support/engines.ts';
 
 export interface Answer {
@@ -90,10 +91,12 @@ async function start(
   stops.push(() => worker.close());
   const hub = await startHub(deps);
   stops.push(() => hub.close());
+  const live = createLive(deps);
+  stops.push(() => live.close());
   const health = createHealth({ logger });
   health.add('mysql', () => mysql.pool.query('SELECT 1'));
   health.setPhase('running');
-  const api = await createApi({ ...deps, hub, health });
+  const api = await createApi({ ...deps, hub, live, health });
   stops.push(() => api.close());
   const { url } = await api.listen('127.0.0.1', 0);
   const admin = createdKey as string;

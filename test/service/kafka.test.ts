@@ -1,5 +1,6 @@
 /** The whole service with Kafka as its log: what runs in production, as far as the log is concerned. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { events } from '../api/support.ts';
 import { useEngines } from '../support/engines.ts';
 import { startKafka } from '../support/kafka.ts';
 import { SERVICE_KEY, startWholeService } from '../support/service.ts';
@@ -62,3 +63,36 @@ it('takes events through Kafka to entries and, by time alone, exits', async () =
   expect(exited).toMatchObject({ kind: 'EXITED', cause: 'TIME' });
   expect(Date.parse(exited?.at ?? '') - Date.parse(entered?.at ?? '')).toBe(3_000);
 }, 90_000);
+
+it('tells live what has been stored, to those who come and go', async () => {
+  const sending = setInterval(() => {
+    const event = { metric: 'Live', profile: { email: `live-${Date.now()}@example.com` } };
+    ask('mutation ($events: [EventInput!]!) { eventsIngest(events: $events) { accepted } }', {
+      events: [event],
+    }).catch(() => {});
+  }, 500);
+  stops.push(() => clearInterval(sending));
+  const firstThree = async (query: string) => {
+    const stop = new AbortController();
+    const seen: unknown[] = [];
+    for await (const { data } of events(address.replace('/graphql', ''), SERVICE_KEY, query, stop)) {
+      seen.push(...Object.values(data.data ?? {}));
+      if (seen.length === 3) break;
+    }
+    stop.abort();
+    return seen;
+  };
+  for (let round = 0; round < 2; round++) {
+    const [feed, sizes] = await Promise.all([
+      firstThree('subscription { eventFeed(metric: "Live") { id metric { name } } }'),
+      firstThree('subscription { audienceCount(query: "did \\"Live\\"") }'),
+    ]);
+    expect(feed.map((event) => (event as { metric: { name: string } }).metric.name)).toEqual([
+      'Live',
+      'Live',
+      'Live',
+    ]);
+    expect(new Set(feed.map((event) => (event as { id: string }).id)).size).toBe(3);
+    expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => Number(a) - Number(b)));
+  }
+}, 60_000);

@@ -153,19 +153,24 @@ export async function findEventsOfProfiles(
   places: readonly (EventPlace & { profile: number; metric: number })[],
 ): Promise<Map<string, EventRow>> {
   const unique = <T>(values: T[]) => [...new Set(values)];
+  const times = unique(places.map(({ time }) => time));
   const rows = await query<RawEvent>(
     clickhouse,
     `SELECT ${COLUMNS} FROM events_by_profile
      WHERE account = {account:UInt32}
        AND profile IN {profiles:Array(UInt32)}
        AND metric IN {metrics:Array(UInt32)}
+       AND time BETWEEN fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND fromUnixTimestamp64Milli({to:Int64}, 'UTC')
        AND toUnixTimestamp64Milli(time) IN {times:Array(Int64)}
        AND id IN {ids:Array(UUID)}`,
     {
       account,
       profiles: unique(places.map(({ profile }) => profile)),
       metrics: unique(places.map(({ metric }) => metric)),
-      times: unique(places.map(({ time }) => time)),
+      // The months that need not be looked at: the list of instants does not tell.
+      from: Math.min(...times),
+      to: Math.max(...times),
+      times,
       ids: unique(places.map(({ id }) => id)),
     },
   );

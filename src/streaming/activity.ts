@@ -1,0 +1,96 @@
+/**
+ * What is being stored, account by account, for those in one API process who look at more than memberships.
+ * `profile-changes` says it once ClickHouse has the data. It is read only while somebody watches, and only what concerns
+ * their accounts is looked into.
+ */
+import type { Log, LogRecord, LogTail } from '../storage/log/log.ts';
+import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
+import { PROFILE_CHANGES } from '../storage/topics.ts';
+
+export interface StoredChange {
+  message: ProfileChangeMessage;
+  /** Where it lies in `profile-changes`. */
+  partition: number;
+  offset: number;
+}
+
+/** Awaited, which is the back-pressure; must not fail. A message may come again: whoever wrote it was interrupted. */
+export type Watcher = (changes: StoredChange[]) => Promise<void> | void;
+
+export interface Activity {
+  /** Resolves once nothing is missed that is stored from now on, to what ends the watch. */
+  watch(account: number, watcher: Watcher): Promise<() => void>;
+  close(): Promise<void>;
+}
+
+export function createActivity({ log }: { log: Log }): Activity {
+  const watchers = new Map<number, Set<Watcher>>();
+  let tail: Promise<LogTail> | null = null;
+  const stopping = new Set<Promise<void>>();
+
+  const startTail = () => log.tail({ topic: PROFILE_CHANGES, from: 'end', onRecords });
+
+  async function onRecords(partition: number, records: LogRecord[]): Promise<void> {
+    const byAccount = new Map<number, StoredChange[]>();
+    for (const { key, value, offset } of records) {
+      // Their key is the account: what nobody watches is not even parsed.
+      if (!watchers.has(Number(key))) continue;
+      const message = readable(value);
+      if (message === null) continue;
+      const list = byAccount.get(message.account) ?? [];
+      byAccount.set(message.account, list);
+      list.push({ message, partition, offset });
+    }
+    for (const [account, changes] of byAccount) {
+      for (const watcher of [...(watchers.get(account) ?? [])]) await watcher(changes);
+    }
+  }
+
+  function stop(): void {
+    const ending = tail;
+    tail = null;
+    // What could not be started has nothing to be stopped; who waited for it has been told.
+    const stopped = Promise.resolve(ending).then(
+      (it) => it?.close(),
+      () => {},
+    );
+    stopping.add(stopped);
+    void stopped.finally(() => stopping.delete(stopped));
+  }
+
+  function unwatch(account: number, watcher: Watcher): void {
+    const ofAccount = watchers.get(account);
+    if (!ofAccount?.delete(watcher)) return;
+    if (ofAccount.size === 0) watchers.delete(account);
+    if (watchers.size === 0) stop();
+  }
+
+  return {
+    async watch(account, watcher) {
+      const ofAccount = watchers.get(account) ?? new Set();
+      watchers.set(account, ofAccount.add(watcher));
+      const starting = (tail ??= startTail());
+      try {
+        await starting;
+      } catch (error) {
+        if (tail === starting) tail = null;
+        unwatch(account, watcher);
+        throw error;
+      }
+      return () => unwatch(account, watcher);
+    },
+    async close() {
+      stop();
+      await Promise.all(stopping);
+    },
+  };
+}
+
+/** Null for what this version cannot read: the evaluators report it. */
+function readable(value: Buffer): ProfileChangeMessage | null {
+  try {
+    return decodeChange(value);
+  } catch {
+    return null;
+  }
+}

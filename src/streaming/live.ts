@@ -1,0 +1,22 @@
+/** What one API process follows besides memberships, as long as somebody asks for it. */
+import type { Clock } from '../runtime/clock.ts';
+import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { Log } from '../storage/log/log.ts';
+import { createActivity } from './activity.ts';
+import { createAudienceCounts, type AudienceCounts } from './audience-counts.ts';
+import { createEventFeed, type EventFeed } from './event-feed.ts';
+
+export interface Live {
+  audiences: AudienceCounts;
+  events: EventFeed;
+  close(): Promise<void>;
+}
+
+export function createLive(deps: { log: Log; clickhouse: ClickHouse; clock: Clock }): Live {
+  const activity = createActivity(deps);
+  return {
+    audiences: createAudienceCounts({ ...deps, activity }),
+    events: createEventFeed({ ...deps, activity }),
+    close: () => activity.close(),
+  };
+}
