@@ -12,14 +12,17 @@ import type { MySql } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import { EVALUATOR_PARTITIONS } from '../storage/topics.ts';
+import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { EVENTS_PER_PROFILE, readKnown, type KnownFacts } from './read-known.ts';
+import { EVENTS_PER_PROFILE, nothingKnown, readKnown, type KnownFacts } from './read-known.ts';
 import { covers, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
-  /** What the segments in force look at. Nothing else is kept; what is kept is dropped where that is not enough. */
-  use(account: number, uses: Uses): void;
+  /**
+   * What the segments in force look at. Nothing else is kept; what is kept is dropped where that is not enough.
+   * `nextProfile`: profiles with smaller numbers may have been heard of before.
+   */
+  use(account: number, uses: Uses, nextProfile: number): void;
   /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
   apply(account: number, changes: readonly ProfileChange[]): void;
   /** Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. */
@@ -42,6 +45,9 @@ const FACTS_KEPT = 400_000 / EVALUATOR_PARTITIONS;
 
 export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): KnownProfiles {
   const usesOf = new Map<number, Uses>();
+  const firstNew = new Map<number, number>();
+  /** Who has been heard of since then, a bit each: news of a creation may come again, long after it. */
+  const heardOf = new Map<string, Uint8Array>();
   // A Map keeps the order of insertion: the first key is the one that was used longest ago.
   const profiles = new Map<string, Known>();
   let weight = 0;
@@ -72,6 +78,19 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
       return undefined;
     }
     return known;
+  }
+
+  /** Whether these are the first news of a profile. To be asked about all news. */
+  function isFirst(account: number, profile: number): boolean {
+    const first = firstNew.get(account);
+    if (first === undefined || profile < first) return false;
+    const key = keyOf(account, chunkOf(profile));
+    const bits = heardOf.get(key) ?? new Uint8Array(2 ** CHUNK_BITS / 8);
+    heardOf.set(key, bits);
+    const low = profile % 2 ** CHUNK_BITS;
+    const [byte, bit] = [bits[low >> 3] ?? 0, 1 << (low & 7)];
+    bits[low >> 3] = byte | bit;
+    return (byte & bit) === 0;
   }
 
   /** Those that are held, the missing ones read; without those that have too many events. */
@@ -109,17 +128,21 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
   }
 
   return {
-    use(account, uses) {
+    use(account, uses, nextProfile) {
+      if (!firstNew.has(account)) firstNew.set(account, nextProfile);
       const before = usesOf.get(account);
       if (!before || !covers(before, uses)) usesOf.set(account, uses);
     },
     apply(account, changes) {
       for (const change of changes) {
+        const key = keyOf(account, change.profile);
+        const uses = usesOf.get(account);
+        const isNew = isFirst(account, change.profile) && change.created === true && uses !== undefined;
+        if (isNew) keep(key, { ...nothingKnown(), uses, gone: false });
         const known = find(account, change.profile);
         if (!known) continue;
-        const key = keyOf(account, change.profile);
         weight -= weightOf(known);
-        const isKnown = learn(known, change);
+        const isKnown = (isNew || change.whole !== true) && learn(known, change);
         weight += weightOf(known);
         if (!isKnown) forget(key);
       }
@@ -168,15 +191,14 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
 /** False: the change says too little, or too much has changed. */
 function learn(known: Known, change: ProfileChange): boolean {
   const { uses } = known;
-  if (change.whole) return false;
   if (change.gone) known.gone = true;
-  for (const path of change.attributes ?? []) {
-    if (!uses.attributes.has(path)) continue;
-    const news = change.values?.find(([name]) => name === path);
-    if (!news || change.revision === undefined) return false;
-    if (change.revision < (known.revisions.get(path) ?? 0)) continue;
-    known.revisions.set(path, change.revision);
-    const [, value] = news;
+  const { values = [], revision } = change;
+  const told = new Set(values.map(([path]) => path));
+  if (change.attributes?.some((path) => uses.attributes.has(path) && !told.has(path))) return false;
+  for (const [path, value] of values) {
+    if (!uses.attributes.has(path) || revision === undefined) continue;
+    if (revision < (known.revisions.get(path) ?? 0)) continue;
+    known.revisions.set(path, revision);
     if (value === null) known.attributes.delete(path);
     else known.attributes.set(path, value as Value);
   }

@@ -68,14 +68,15 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   for (const [account, index] of registry.accounts()) {
     if ((await chunksOf(account)).length > 0) present.add(account);
     await metricsFor(account, index.segments.values());
-    useAll(account);
+    await useAll(account);
   }
   let through = writer.watermark;
   let saved = writer.watermark;
 
-  function useAll(account: number): void {
+  async function useAll(account: number): Promise<void> {
     const segments = [...(registry.account(account)?.segments.values() ?? [])];
-    known.use(account, usesOf(segments.flatMap(({ criteria }) => criteria)));
+    const uses = usesOf(segments.flatMap(({ criteria }) => criteria));
+    known.use(account, uses, await nextProfileNumber(deps.mysql.db, account));
   }
 
   async function chunksOf(account: number): Promise<number[]> {
@@ -213,7 +214,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     await markInForce(deps.mysql.db, partition, account, segment, version, at);
     await metricsFor(account, [next]);
     registry.put(next);
-    useAll(account);
+    await useAll(account);
   }
 
   async function redefine(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {

@@ -38,7 +38,7 @@ export async function readKnown(
   uses: Uses,
   profiles: readonly number[],
 ): Promise<Map<number, KnownFacts>> {
-  const found = new Map(profiles.map((profile): [number, KnownFacts] => [profile, nothing()]));
+  const found = new Map(profiles.map((profile): [number, KnownFacts] => [profile, nothingKnown()]));
   const names = new Map(
     [...uses.metrics.keys()].flatMap((name) => {
       const id = metrics.get(name);
@@ -94,7 +94,7 @@ export async function readKnown(
   return found;
 }
 
-function nothing(): KnownFacts {
+export function nothingKnown(): KnownFacts {
   return { attributes: new Map(), revisions: new Map(), consents: new Map(), events: [] };
 }
 

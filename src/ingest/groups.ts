@@ -15,15 +15,17 @@ const PAYING_AT_ONCE = 2;
 
 /**
  * Returns a function that resolves when the batch has been done, as part of a group whose sizes add up to at most
- * `fullAt` (a larger batch goes alone). `work` calls `stored` once it is merely waiting for ClickHouse.
+ * `fullAt` (a larger batch goes alone). `linger` waits, after a group, for partitions whose batch has just been done to
+ * come with their next one, lest they miss every other group; it never rejects. `work` calls `stored` once it is merely waiting for ClickHouse.
  */
 export function inGroups<Batch>(
-  options: { fullAt: number; sizeOf(batch: Batch): number },
+  options: { fullAt: number; sizeOf(batch: Batch): number; linger(): Promise<void> },
   work: (group: Batch[], stored: () => void) => Promise<void>,
 ): (batch: Batch) => Promise<void> {
   const waiting: Waiting<Batch>[] = [];
   let storing = false;
   let running = 0;
+  let lingering = false;
 
   function take(): { group: Waiting<Batch>[]; isFull: boolean } {
     let [size, count] = [0, 0];
@@ -39,7 +41,7 @@ export function inGroups<Batch>(
   function start(): void {
     if (storing || waiting.length === 0 || running === PAYING_AT_ONCE) return;
     const { group, isFull } = take();
-    if (running > 0 && !isFull) return;
+    if ((running > 0 || lingering) && !isFull) return;
     waiting.splice(0, group.length);
     storing = true;
     running += 1;
@@ -64,6 +66,11 @@ export function inGroups<Batch>(
       for (const { reject } of group) reject(error);
     }
     running -= 1;
+    lingering = true;
+    void options.linger().then(() => {
+      lingering = false;
+      start();
+    });
     stored();
     start();
   }

@@ -252,12 +252,20 @@ async function storeProfiles(
       const date = { kind: 'instant', number: consent.time } as const;
       debt.dates.push(dateLine(account, 0, number, consentAttribute(channel), date));
     }
+    const values = changed.map(({ path, value }): [string, Value | null] => [path, value]);
     if (!alive) note({ profile: number, cause: 'MERGE', at: now, gone: true });
-    else if (!old) note({ profile: number, cause: causes.get(number) ?? 'PROFILE', at: now, whole: true });
-    else {
+    else if (!old) {
+      const isTold = consents.length === 0 && isShort(values);
+      note({
+        profile: number,
+        cause: causes.get(number) ?? 'PROFILE',
+        at: now,
+        whole: true,
+        ...(isTold && { created: true, values, revision: next.revision }),
+      });
+    } else {
       if (changed.length > 0) {
         const attributes = changed.map(({ path }) => path);
-        const values = changed.map(({ path, value }): [string, Value | null] => [path, value]);
         note({
           profile: number,
           cause: causes.get(number) ?? 'MERGE',

@@ -49,6 +49,8 @@ interface GrowingBatch extends Batch {
 const MAX_RECORDS = 5_000;
 const MAX_BYTES = 8_000_000;
 const MAX_ATTEMPTS = 30;
+/** A partition needs about so long to commit one batch and read the next. */
+const LINGER_MS = 8;
 
 const compress = promisify(deflate);
 const decompress = promisify(inflate);
@@ -56,7 +58,8 @@ const decompress = promisify(inflate);
 /** Takes its share of the ingest partitions until it is closed. */
 export function startIngestWorker(deps: IngestWorkerDeps): Promise<LogConsumer> {
   const names = createNameRegistry(deps.mysql);
-  const take = inGroups<GrowingBatch>({ fullAt: 1, sizeOf: shareOfGroup }, async (group, stored) => {
+  const linger = () => deps.clock.sleep(LINGER_MS);
+  const take = inGroups<GrowingBatch>({ fullAt: 1, sizeOf: shareOfGroup, linger }, async (group, stored) => {
     const stop = metrics.ingestBatchSeconds.startTimer();
     await takeBatches(deps, names, await grown(group), stored);
     stop();

@@ -42,6 +42,8 @@ export interface ProfileChange {
   /** The values that they have now, of this revision of the profile; left out when they are long. */
   values?: [path: string, value: SentValue][];
   revision?: number;
+  /** The profile is new, and has nothing but these `values` and what the news after this one add. */
+  created?: boolean;
   /** Nothing may be assumed of what was true before: the profile is new, or others were merged into it. */
   whole?: boolean;
   /** The profile is no more: it was merged into another. It leaves every segment. */

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { inGroups } from '../../src/ingest/groups.ts';
 
 /** Groups as they were begun; each is stored and paid when the test says so. */
-function workshop() {
+function workshop(linger = () => Promise.resolve()) {
   const groups: { batches: number[]; store: () => void; pay: () => void; fail: () => void }[] = [];
-  const take = inGroups<number>({ fullAt: 10, sizeOf: (batch) => batch }, (batches, stored) => {
+  const take = inGroups<number>({ fullAt: 10, sizeOf: (batch) => batch, linger }, (batches, stored) => {
     return new Promise<void>((resolve, reject) => {
       groups.push({ batches, store: stored, pay: resolve, fail: () => reject(new Error('on purpose')) });
     });
@@ -44,6 +44,31 @@ describe('groups of batches', () => {
     groups[3]?.pay();
     await Promise.all(all);
     expect(begun()).toEqual([[1], [6], [7], [8]]);
+  });
+
+  it('after a group it waits a moment for those who come again at once, but not when it is full', async () => {
+    const ends: (() => void)[] = [];
+    const { groups, take, begun } = workshop(() => new Promise((resolve) => ends.push(resolve)));
+    const all = [take(1), take(2)];
+    groups[0]?.pay();
+    await settle();
+    all.push(take(3));
+    expect(begun()).toEqual([[1]]);
+    ends[0]?.();
+    await settle();
+    expect(begun()).toEqual([[1], [2, 3]]);
+    groups[1]?.pay();
+    await settle();
+    all.push(take(4), take(7));
+    expect(begun()).toEqual([[1], [2, 3], [4]]);
+    groups[2]?.pay();
+    ends[1]?.();
+    await settle();
+    ends[2]?.();
+    await settle();
+    groups[3]?.pay();
+    await Promise.all(all);
+    expect(begun()).toEqual([[1], [2, 3], [4], [7]]);
   });
 
   it('a batch larger than a group goes alone', async () => {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { retry } from '../../runtime/retry.ts';
 import type { AppendCall } from './append-queue.ts';
+import type { RecentRecords } from './embedded-recent.ts';
 import type { TopicDirectory } from './embedded-topics.ts';
 import { change, isTransient, select, transaction, type SqlPool, type SqlQueries } from './sql.ts';
 
@@ -24,23 +25,27 @@ export function createEmbeddedWriter(options: {
   pool: SqlPool;
   topics: TopicDirectory;
   clock: Clock;
+  recent: RecentRecords;
   /** Told after the commit: the partition now ends at `end`. */
   onAppended: (topic: number, partition: number, end: number) => void;
 }): EmbeddedWriter {
-  const { pool, topics, clock, onAppended } = options;
+  const { pool, topics, clock, recent, onAppended } = options;
 
   return {
     async write(calls) {
       const ids = await Promise.all(calls.map(async (call) => (await topics.find(call.topic)).id));
-      const { offsets, ends } = await retry(
-        () => transaction(pool, (tx) => insert(tx, calls, ids, clock.now())),
-        {
-          clock,
-          attempts: 8,
-          baseMs: 50,
-          maxMs: 2_000,
-          retryable: isTransient,
-        },
+      const now = clock.now();
+      const { offsets, ends } = await retry(() => transaction(pool, (tx) => insert(tx, calls, ids, now)), {
+        clock,
+        attempts: 8,
+        baseMs: 50,
+        maxMs: 2_000,
+        retryable: isTransient,
+      });
+      calls.forEach(({ records }, i) =>
+        records.forEach(({ partition, key, value }, j) => {
+          recent.add(ids[i] ?? 0, partition, { offset: offsets[i]?.[j] ?? 0, key, value, appendedAt: now });
+        }),
       );
       for (const end of ends) onAppended(end.topic, end.partition, end.nextOffset);
       return offsets;

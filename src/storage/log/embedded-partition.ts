@@ -1,19 +1,26 @@
 import { readRecords } from './embedded-read.ts';
+import type { RecentRecords } from './embedded-recent.ts';
 import type { Watch } from './embedded-watch.ts';
 import type { Limits, LogRecord } from './log.ts';
 import type { PartitionSource, Records } from './partition-loop.ts';
 import { change, select, type SqlPool } from './sql.ts';
 
+interface Environment {
+  pool: SqlPool;
+  watch: Watch;
+  recent: RecentRecords;
+}
+
 /** A partition as a member of a group reads it, while the member holds the partition's lock. */
 export function groupSource(
-  environment: { pool: SqlPool; watch: Watch },
+  environment: Environment,
   group: string,
   owner: string,
   topic: number,
   partition: number,
   limits: Limits,
 ): PartitionSource {
-  const { pool, watch } = environment;
+  const { pool } = environment;
   return {
     /** Writes the owner down: from here on no earlier owner can commit. */
     async open() {
@@ -31,8 +38,8 @@ export function groupSource(
       );
       return row?.position ?? 0;
     },
-    next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
-    more: (position, limits) => moreRecords(pool, watch, topic, partition, position, limits),
+    next: (position, signal) => nextRecords(environment, topic, partition, position, limits, signal),
+    more: (position, limits) => moreRecords(environment, topic, partition, position, limits),
     async commit(position) {
       const found = await change(
         pool,
@@ -47,24 +54,22 @@ export function groupSource(
 
 /** A partition as it is read without a group, from a given offset. */
 export function tailSource(
-  environment: { pool: SqlPool; watch: Watch },
+  environment: Environment,
   topic: number,
   partition: number,
   from: number,
   limits: Limits,
 ): PartitionSource {
-  const { pool, watch } = environment;
   return {
     open: () => Promise.resolve(from),
-    next: (position, signal) => nextRecords(pool, watch, topic, partition, position, limits, signal),
-    more: (position, limits) => moreRecords(pool, watch, topic, partition, position, limits),
+    next: (position, signal) => nextRecords(environment, topic, partition, position, limits, signal),
+    more: (position, limits) => moreRecords(environment, topic, partition, position, limits),
     commit: () => Promise.resolve(true),
   };
 }
 
 async function nextRecords(
-  pool: SqlPool,
-  watch: Watch,
+  { pool, watch, recent }: Environment,
   topic: number,
   partition: number,
   position: number,
@@ -75,6 +80,8 @@ async function nextRecords(
     await watch.reached(topic, partition, position, signal);
     if (signal.aborted) return null;
     const end = watch.ends(topic)[partition] ?? position;
+    const records = recent.read(topic, partition, position, limits);
+    if (records) return { records, end };
     const found = await readRecords(pool, topic, partition, position, limits);
     if (found.records.length > 0) return found;
     // Retention has removed all that were there before we looked.
@@ -84,13 +91,15 @@ async function nextRecords(
 
 /** Nothing is asked where this process knows of nothing new. */
 async function moreRecords(
-  pool: SqlPool,
-  watch: Watch,
+  { pool, watch, recent }: Environment,
   topic: number,
   partition: number,
   position: number,
   limits: Limits,
 ): Promise<LogRecord[]> {
   if ((watch.ends(topic)[partition] ?? 0) <= position) return [];
-  return (await readRecords(pool, topic, partition, position, limits)).records;
+  return (
+    recent.read(topic, partition, position, limits) ??
+    (await readRecords(pool, topic, partition, position, limits)).records
+  );
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { tailSource } from './embedded-partition.ts';
+import type { RecentRecords } from './embedded-recent.ts';
 import type { Topic } from './embedded-topics.ts';
 import type { Watch } from './embedded-watch.ts';
 import type { Limits, LogTail, TailOptions } from './log.ts';
@@ -10,7 +11,7 @@ import type { SqlPool } from './sql.ts';
 const LIMITS: Limits = { maxRecords: 1_000, maxBytes: 4 * 1024 * 1024 };
 
 export async function startTail(
-  environment: { pool: SqlPool; watch: Watch; clock: Clock; logger: Logger },
+  environment: { pool: SqlPool; watch: Watch; recent: RecentRecords; clock: Clock; logger: Logger },
   options: TailOptions,
   topic: Topic,
 ): Promise<LogTail> {

@@ -3,6 +3,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createAppendQueue } from './append-queue.ts';
 import { createEmbeddedWriter } from './embedded-append.ts';
 import { startConsumer } from './embedded-consume.ts';
+import { createRecentRecords } from './embedded-recent.ts';
 import { startRetention } from './embedded-retention.ts';
 import { startTail } from './embedded-tail.ts';
 import { createTopicDirectory } from './embedded-topics.ts';
@@ -20,14 +21,16 @@ export function createEmbeddedLog(options: { pool: SqlPool; logger: Logger; cloc
   const reads = patient(pool, clock);
   const topics = createTopicDirectory(pool, reads);
   const watch = createWatch({ pool, clock, logger });
+  const recent = createRecentRecords();
   const writer = createEmbeddedWriter({
     pool,
     topics,
     clock,
+    recent,
     onAppended: (...news) => watch.advance(...news),
   });
   const queue = createAppendQueue((calls) => writer.write(calls));
-  const environment = { pool, watch, clock, logger };
+  const environment = { pool, watch, recent, clock, logger };
   const stopRetention = startRetention({ pool, topics, clock, logger });
   const readers = createReaders();
 
