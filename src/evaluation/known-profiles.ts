@@ -14,7 +14,7 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { EVENTS_PER_PROFILE, nothingKnown, readKnown, type KnownFacts } from './read-known.ts';
+import { nothingKnown, readKnown, type KnownFacts } from './read-known.ts';
 import { covers, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
@@ -38,12 +38,26 @@ interface Known extends KnownFacts {
   gone: boolean;
 }
 
-/** More profiles at once are cheaper in ClickHouse: they are many and will hardly come again soon. */
-const PROFILES_AT_ONCE = 300;
-/** Events and attributes in memory, of all partitions that one process can own: some 100 MB. */
-const FACTS_KEPT = 400_000 / EVALUATOR_PARTITIONS;
+export interface KnownLimits {
+  /** More profiles at once are cheaper in ClickHouse: they are many and will hardly come again soon. */
+  profilesAtOnce: number;
+  /** Whoever has done more is evaluated in ClickHouse. */
+  eventsPerProfile: number;
+  /** Events and attributes in memory. */
+  facts: number;
+}
 
-export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): KnownProfiles {
+/** Some 100 MB in all the partitions that one process can own. Most people have done less than 300 things. */
+export const KNOWN_LIMITS: KnownLimits = {
+  profilesAtOnce: 300,
+  eventsPerProfile: 300,
+  facts: 400_000 / EVALUATOR_PARTITIONS,
+};
+
+export function createKnownProfiles(
+  { clickhouse, mysql }: { clickhouse: ClickHouse; mysql: MySql },
+  limits: KnownLimits = KNOWN_LIMITS,
+): KnownProfiles {
   const usesOf = new Map<number, Uses>();
   const firstNew = new Map<number, number>();
   /** Who has been heard of since then, a bit each: news of a creation may come again, long after it. */
@@ -64,7 +78,7 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
     profiles.set(key, known);
     weight += weightOf(known);
     for (const oldest of profiles.keys()) {
-      if (weight <= FACTS_KEPT || oldest === key) break;
+      if (weight <= limits.facts || oldest === key) break;
       forget(oldest);
     }
   }
@@ -114,7 +128,7 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
       const ids = new Map(scope.metrics);
       for (const { name, id } of await readMetricIds(mysql.db, account, unknown)) ids.set(name, id);
       const [read, gone] = await Promise.all([
-        readKnown(clickhouse, account, ids, uses, missing),
+        readKnown(clickhouse, { account, metrics: ids, uses, limit: limits.eventsPerProfile }, missing),
         goneProfiles(mysql.db, account, missing),
       ]);
       for (const [profile, facts] of read) {
@@ -142,14 +156,15 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
         const known = find(account, change.profile);
         if (!known) continue;
         weight -= weightOf(known);
-        const isKnown = (isNew || change.whole !== true) && learn(known, change);
+        const isKnown = (isNew || change.whole !== true) && learn(known, change, limits.eventsPerProfile);
         weight += weightOf(known);
         if (!isKnown) forget(key);
       }
     },
     async evaluate(scope, subjects, criteria) {
       const wanted = [...new Set(subjects.map(({ profile }) => profile))];
-      const known = wanted.length > PROFILES_AT_ONCE ? new Map<number, Known>() : await load(scope, wanted);
+      const known =
+        wanted.length > limits.profilesAtOnce ? new Map<number, Known>() : await load(scope, wanted);
       const isHeld = (criterion: Criterion) => criterion.kind !== 'trend';
       const others = subjects.filter(({ profile }) => !known.has(profile));
       const [ofOthers, ofAll, gone] = await Promise.all([
@@ -189,7 +204,7 @@ export function createKnownProfiles(clickhouse: ClickHouse, mysql: MySql): Known
 }
 
 /** False: the change says too little, or too much has changed. */
-function learn(known: Known, change: ProfileChange): boolean {
+function learn(known: Known, change: ProfileChange, mostEvents: number): boolean {
   const { uses } = known;
   if (change.gone) known.gone = true;
   const { values = [], revision } = change;
@@ -215,7 +230,7 @@ function learn(known: Known, change: ProfileChange): boolean {
     value: content.value,
     properties: new Map(content.properties.filter(([path]) => paths.has(path)) as [string, Value][]),
   });
-  if (known.events.length > EVENTS_PER_PROFILE) known.events = null;
+  if (known.events.length > mostEvents) known.events = null;
   return true;
 }
 

@@ -17,7 +17,7 @@ import { timeZoneOf } from './audience.ts';
 import type { Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
 import { differences, openQuestions, type Difference, type Question } from './diff.ts';
-import { createKnownProfiles } from './known-profiles.ts';
+import { createKnownProfiles, type KnownLimits } from './known-profiles.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { diffWithStored } from './memberships.ts';
 import { copyEvents } from './merge.ts';
@@ -36,6 +36,8 @@ import { giveUp, isFaultOfDefinition, takeOver, type NewEntry, type WriterDeps }
 
 export interface PartitionDeps extends WriterDeps {
   logger: Logger;
+  /** Default: KNOWN_LIMITS. */
+  knownLimits?: KnownLimits;
 }
 
 export interface EvaluatorPartition {
@@ -58,7 +60,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   const writer = await takeOver(deps, partition);
   const registry = createRegistry();
   const cache = createMembershipCache(deps.clickhouse);
-  const known = createKnownProfiles(deps.clickhouse, deps.mysql);
+  const known = createKnownProfiles(deps, deps.knownLimits);
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
   const timeZones = new Map<number, string>();

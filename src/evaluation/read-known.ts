@@ -13,9 +13,6 @@ export interface KnownFacts {
   events: (EventFacts & { id: string })[] | null;
 }
 
-/** Most people have done less; whoever has done more is evaluated in ClickHouse. */
-export const EVENTS_PER_PROFILE = 300;
-
 const CHANNELS = new Map(
   (['EMAIL', 'SMS', 'PUSH'] as const).map((channel) => [consentAttribute(channel), channel]),
 );
@@ -30,12 +27,19 @@ interface TraitRow {
   trait: [kind: string, text: string, number: number, list: string[], date: string];
 }
 
-/** Everyone asked about is there, however little is known. `metrics`: ids by name of those that have had an event. */
+interface Reading {
+  account: number;
+  /** Ids by name of the metrics that have had an event. */
+  metrics: ReadonlyMap<string, number>;
+  uses: Uses;
+  /** Of events of one profile. */
+  limit: number;
+}
+
+/** Everyone asked about is there, however little is known. */
 export async function readKnown(
   clickhouse: ClickHouse,
-  account: number,
-  metrics: ReadonlyMap<string, number>,
-  uses: Uses,
+  { account, metrics, uses, limit }: Reading,
   profiles: readonly number[],
 ): Promise<Map<number, KnownFacts>> {
   const found = new Map(profiles.map((profile): [number, KnownFacts] => [profile, nothingKnown()]));
@@ -51,7 +55,7 @@ export async function readKnown(
       ? []
       : query<{ profile: number; events: EventRow[] }>(
           clickhouse,
-          `SELECT profile, groupArray(${EVENTS_PER_PROFILE + 1})((metric, toUnixTimestamp64Milli(time), toString(id), value,
+          `SELECT profile, groupArray(${limit + 1})((metric, toUnixTimestamp64Milli(time), toString(id), value,
              ${MAPS.map((map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), ${map})`).join(', ')})) AS events
            FROM events_by_profile
            WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
@@ -74,8 +78,7 @@ export async function readKnown(
   for (const row of events) {
     const facts = found.get(row.profile);
     if (!facts) continue;
-    facts.events =
-      row.events.length > EVENTS_PER_PROFILE ? null : row.events.map((event) => eventOf(event, names));
+    facts.events = row.events.length > limit ? null : row.events.map((event) => eventOf(event, names));
   }
   for (const { profile, attribute, newest, trait } of traits) {
     const facts = found.get(profile);

@@ -1,5 +1,6 @@
 /** Tidemark without its API: the real ingest worker, evaluator, log, MariaDB and ClickHouse, and a clock of our own. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
 import { startEvaluator } from '../../src/evaluation/worker.ts';
 import { startIngestWorker } from '../../src/ingest/worker.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -41,6 +42,7 @@ export interface World {
 
 /** Ahead of the present: ClickHouse forgets future events whose time is long past, by its own clock. */
 export const START = Date.UTC(2040, 0, 1);
+const TINY: KnownLimits = { profilesAtOnce: 4, eventsPerProfile: 3, facts: 40 };
 const SETTLE_WITHIN_MS = 20_000;
 
 export async function openWorld(urls: { mysql: string; clickhouse: string }, start: number): Promise<World> {
@@ -54,8 +56,11 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   const hub = await startHub({ log, logger });
   const clock = createSteppedClock(start);
   const storage = { log, mysql, clickhouse, logger };
+  let starts = 0;
   const workers = {
-    evaluator: () => startEvaluator({ ...storage, clock }),
+    // Every other one keeps hardly anything in memory, so that every way of evaluating is taken.
+    evaluator: () =>
+      startEvaluator({ ...storage, clock, knownLimits: starts++ % 2 === 0 ? TINY : KNOWN_LIMITS }),
     // What it waits for is other writers, not the time.
     ingest: () => startIngestWorker({ ...storage, clock: { ...systemClock, now: () => clock.now() } }),
   };

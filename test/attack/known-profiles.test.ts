@@ -1,0 +1,179 @@
+/** What is kept in memory of profiles is what ClickHouse would say, whatever news come, come twice, or are too long. */
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
+import { usesOf } from '../../src/evaluation/uses.ts';
+import type { EventRecord } from '../../src/ingest/records.ts';
+import { eventKey, eventLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
+import { flatten } from '../../src/segments/flatten.ts';
+import { criteriaOf, criterionKey, normalise } from '../../src/segments/normalise.ts';
+import { parseCondition } from '../../src/segments/parse.ts';
+import { connectClickHouse, insertLines, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import { connectMySql, type MySql } from '../../src/storage/mysql/connect.ts';
+import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
+import type { ProfileChange } from '../../src/storage/profile-changes.ts';
+import { useEngines } from '../support/engines.ts';
+
+const engines = useEngines();
+const METRIC = 'Placed Order';
+const NOW = Date.UTC(2026, 5, 1);
+let mysql: MySql;
+let clickhouse: ClickHouse;
+let accounts = 0;
+let ids = 0;
+
+beforeAll(async () => {
+  mysql = connectMySql(engines.mysqlUrl());
+  await migrateMySql(mysql, path.resolve('migrations'));
+  clickhouse = await connectClickHouse(engines.clickhouseUrl());
+  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
+});
+afterAll(async () => {
+  await clickhouse.close();
+  await mysql.close();
+});
+
+function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
+  const account = ++accounts;
+  const parsed = parseCondition(input);
+  if (!parsed.ok) throw new Error('not a condition');
+  const criteria = criteriaOf(normalise(parsed.condition));
+  const [criterion] = criteria;
+  if (!criterion) throw new Error('no criterion');
+  const known = createKnownProfiles({ clickhouse, mysql }, limits);
+  known.use(account, usesOf(criteria), 10);
+  return {
+    known,
+    account,
+    /** Into ClickHouse, as ingest does before it tells the news, which are returned. */
+    order: async (profile: number, properties: Record<string, unknown> = {}): Promise<ProfileChange> => {
+      const id = uuidOf(eventKey(`order-${++ids}`));
+      const event = {
+        account,
+        uniqueId: id,
+        value: 1,
+        currency: null,
+        time: NOW - 1,
+        arrivedAt: NOW,
+        properties,
+      };
+      const flat = flatten(properties);
+      const line = eventLine(event as unknown as EventRecord, { event: id, metric: 1, profile }, flat);
+      await insertLines(clickhouse, 'events', [line], id);
+      const content = { value: 1, properties: [...flat] };
+      return {
+        profile,
+        cause: 'EVENT',
+        at: NOW,
+        metric: METRIC,
+        event: { id, time: NOW - 1, metric: 1 },
+        content,
+      };
+    },
+    write: async (profile: number, revision: number, name: string, value: string): Promise<ProfileChange> => {
+      const line = traitLine(account, profile, revision, name, value);
+      await insertLines(clickhouse, 'traits', [line], `${account}:${profile}:${revision}`);
+      return { profile, cause: 'PROFILE', at: NOW, attributes: [name], values: [[name, value]], revision };
+    },
+    holds: async (...profiles: number[]): Promise<boolean[]> => {
+      const subjects = profiles.map((profile) => ({ profile, instant: NOW }));
+      const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
+      const { truths } = await known.evaluate(scope, subjects, criteria);
+      return subjects.map((subject) => truths(subject, criterionKey(criterion)));
+    },
+  };
+}
+
+const orders = (count: number) => ({ event: { metric: METRIC, is: { equals: count } } });
+const created = (profile: number): ProfileChange => ({
+  profile,
+  cause: 'EVENT',
+  at: NOW,
+  whole: true,
+  created: true,
+  values: [],
+  revision: 1,
+});
+
+it('an event that is told twice, or was there before it was told, counts once', async () => {
+  const { known, account, order, holds } = setUp(orders(2));
+  await order(1);
+  const news = await order(1);
+  expect(await holds(1)).toEqual([true]);
+  known.apply(account, [news, news]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+it('news without their content make the profile be read again', async () => {
+  const { known, account, order, holds } = setUp(orders(2));
+  await order(1);
+  expect(await holds(1)).toEqual([false]);
+  const { content: _, ...news } = await order(1);
+  known.apply(account, [news]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+it('an older revision of an attribute does not replace a newer one', async () => {
+  const plan = { property: { path: 'properties.plan', filter: { text: { equals: 'gold' } } } };
+  const { known, account, write, holds } = setUp(plan);
+  const silver = await write(1, 1, 'properties.plan', 'silver');
+  expect(await holds(1)).toEqual([false]);
+  known.apply(account, [await write(1, 2, 'properties.plan', 'gold'), silver]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+it('someone new is known from the news, but not from news of a creation that come again', async () => {
+  const { known, account, order, holds } = setUp(orders(1), { ...KNOWN_LIMITS, facts: 2 });
+  known.apply(account, [created(10), await order(10)]);
+  expect(await holds(10)).toEqual([true]);
+  // Others push it out of memory.
+  await order(11);
+  await order(12);
+  expect(await holds(11, 12)).toEqual([true, true]);
+  known.apply(account, [created(10)]);
+  expect(await holds(10)).toEqual([true]);
+});
+
+it('someone who may have been heard of before is not new', async () => {
+  const { known, account, order, holds } = setUp(orders(1));
+  await order(9);
+  known.apply(account, [created(9)]);
+  expect(await holds(9)).toEqual([true]);
+});
+
+it('a merge makes the profile be read again', async () => {
+  const { known, account, order, holds } = setUp(orders(1));
+  expect(await holds(1)).toEqual([false]);
+  await order(1);
+  known.apply(account, [{ profile: 1, cause: 'MERGE', at: NOW, whole: true }]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+it('whoever has done too much to be kept, and too many at once, are evaluated in ClickHouse', async () => {
+  const { known, account, order, holds } = setUp(orders(3), {
+    profilesAtOnce: 2,
+    eventsPerProfile: 2,
+    facts: 100,
+  });
+  for (const profile of [1, 1, 1, 2, 2, 3]) await order(profile);
+  expect(await holds(1, 2)).toEqual([true, false]);
+  known.apply(account, [await order(2)]);
+  expect(await holds(1, 2)).toEqual([true, true]);
+  expect(await holds(1, 2, 3)).toEqual([true, true, false]);
+});
+
+it('a segment that looks at more makes everything be read again', async () => {
+  const sizes = { event: { metric: METRIC, where: [{ path: 'size', filter: { number: { equals: 5 } } }] } };
+  const { known, account, order, holds } = setUp(sizes);
+  known.use(account, { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set() }, 10);
+  await order(1, { size: 5 });
+  expect(await holds(1)).toEqual([true]);
+  known.use(
+    account,
+    { metrics: new Map([[METRIC, new Set(['size', 'colour'])]]), attributes: new Set() },
+    10,
+  );
+  await order(1, { size: 6 });
+  expect(await holds(1)).toEqual([true]);
+});
