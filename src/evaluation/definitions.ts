@@ -1,11 +1,12 @@
 /** Creating, editing and deleting segments: write it down, then tell every evaluator partition. */
 import type { Clock } from '../runtime/clock.ts';
-import { toInput } from '../segments/print.ts';
+import { toStored } from '../segments/stored.ts';
 import { parseSupported, parseSupportedQuery } from '../segments/unsupported.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
+import { postalCodes } from '../storage/postal-codes.ts';
 import { EVALUATOR_PARTITIONS, PROFILE_CHANGES } from '../storage/topics.ts';
 
 export interface DefinitionDeps {
@@ -137,8 +138,8 @@ function checkDefinition({
     return { userErrors: [{ index: null, field: ['input', 'query'], code: 'INVALID', message }] };
   }
   if (query != null) {
-    const parsed = parseSupportedQuery(query);
-    if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)) };
+    const parsed = parseSupportedQuery(query, postalCodes);
+    if (parsed.ok) return { definition: toStored(parsed.condition) };
     const userErrors = parsed.errors.map(({ line, column, code, message }): DefinitionError => ({
       index: null,
       field: ['input', 'query'],
@@ -149,8 +150,8 @@ function checkDefinition({
     return { userErrors };
   }
   if (condition == null) return null;
-  const parsed = parseSupported(condition);
-  if (parsed.ok) return { definition: JSON.stringify(toInput(parsed.condition)) };
+  const parsed = parseSupported(condition, postalCodes);
+  if (parsed.ok) return { definition: toStored(parsed.condition) };
   const userErrors = parsed.errors.map(({ path, code, message }): DefinitionError => ({
     index: null,
     field: ['input', 'condition', ...path],

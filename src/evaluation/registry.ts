@@ -3,7 +3,7 @@ import { effectOfEvent, type Effect } from '../segments/effect.ts';
 import { timeEdgesOf, type TimeSource } from '../segments/edges.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
-import { parseCondition } from '../segments/parse.ts';
+import { readStored } from '../segments/stored.ts';
 import { dependenciesOf } from '../segments/touch.ts';
 import type { Criterion, NormalCondition } from '../segments/ast.ts';
 import type { StoredDefinition } from '../storage/mysql/definitions.ts';
@@ -46,11 +46,13 @@ export interface Registry {
 
 /** Throws when the stored text is not a valid condition, which then was written by a newer version of Tidemark. */
 export function compileDefinition(stored: StoredDefinition): SegmentInForce {
-  const parsed = parseCondition(JSON.parse(stored.definition));
-  if (!parsed.ok)
-    throw new Error(`segment ${stored.segment} v${stored.version} cannot be read by this version`);
-  const condition = normalise(parsed.condition);
   const { account, segment, version } = stored;
+  let condition: NormalCondition;
+  try {
+    condition = normalise(readStored(stored.definition));
+  } catch (cause) {
+    throw new Error(`segment ${segment} v${version} cannot be read by this version`, { cause });
+  }
   return { account, segment, version, condition, criteria: criteriaOf(condition) };
 }
 

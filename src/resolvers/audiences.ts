@@ -13,6 +13,7 @@ import {
   type QueryResult,
   type Warning,
 } from '../segments/index.ts';
+import { postalCodes } from '../storage/postal-codes.ts';
 import { MAX_AUDIENCES, TooManyAudiences } from '../streaming/audience-counts.ts';
 import { accountOf, type Context } from './context.ts';
 import { ApiError, badInput } from './errors.ts';
@@ -26,7 +27,7 @@ export interface Audience {
 
 /** Throws BAD_USER_INPUT with everything that is wrong with the condition. */
 export function audienceOf(where: unknown): Audience {
-  return valid(parseSupported(where), 'condition');
+  return valid(parseSupported(where, postalCodes), 'condition');
 }
 
 interface AudienceArgs {
@@ -36,7 +37,7 @@ interface AudienceArgs {
 
 export function audience(_ctx: Context, { where, query }: AudienceArgs): Audience {
   if ((where == null) === (query == null)) throw badInput('Give exactly one of where and query.');
-  return query == null ? audienceOf(where) : valid(parseSupportedQuery(query), 'query');
+  return query == null ? audienceOf(where) : valid(parseSupportedQuery(query, postalCodes), 'query');
 }
 
 function valid(parsed: ParseResult | QueryResult, what: 'condition' | 'query'): Audience {

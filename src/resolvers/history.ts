@@ -3,7 +3,7 @@ import { forecastMembers, type Forecast } from '../evaluation/forecast.ts';
 import { sizeHistory, type SizePoint } from '../evaluation/history.ts';
 import { countMembersAt, listMembersAt, type LogPlace } from '../evaluation/past-members.ts';
 import { durationRangeProblem, parseDuration, printDuration } from '../segments/duration.ts';
-import { parseCondition } from '../segments/index.ts';
+import { readStored } from '../segments/index.ts';
 import { lastSequences } from '../storage/clickhouse/membership-log.ts';
 import type { SegmentRow } from '../storage/mysql/segment-reads.ts';
 import { decodePosition, InvalidPosition } from '../streaming/position.ts';
@@ -42,9 +42,8 @@ export async function segmentForecast(
   row: SegmentRow,
   args: { within: string },
 ): Promise<Forecast> {
-  const parsed = parseCondition(JSON.parse(row.definition));
-  if (!parsed.ok) throw new Error('a stored condition is not valid');
-  return forecastMembers(ctx.deps, accountOf(ctx), parsed.condition, lengthOf('within', args.within));
+  const condition = readStored(row.definition);
+  return forecastMembers(ctx.deps, accountOf(ctx), condition, lengthOf('within', args.within));
 }
 
 /** Milliseconds. The scalar has made sure that it is a duration. */

@@ -10,7 +10,7 @@ import { containsProfile, listMembers } from '../evaluation/memberships.ts';
 import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
-import { describe, lint, parseCondition, toQuery, type Warning } from '../segments/index.ts';
+import { describe, lint, readStored, toInput, toQuery, type Warning } from '../segments/index.ts';
 import {
   countSegments,
   listSegments,
@@ -66,7 +66,7 @@ export async function segmentStatus(ctx: Context, row: SegmentRow): Promise<Segm
 }
 
 export function segmentCondition(row: SegmentRow): unknown {
-  return JSON.parse(row.definition);
+  return toInput(parsedCondition(row));
 }
 
 export function segmentText(row: SegmentRow): string {
@@ -90,9 +90,7 @@ export function segmentExplain(
 }
 
 function parsedCondition(row: SegmentRow): Condition {
-  const parsed = parseCondition(segmentCondition(row));
-  if (!parsed.ok) throw new Error('a stored condition is not valid');
-  return parsed.condition;
+  return readStored(row.definition);
 }
 
 export function memberCount(ctx: Context, row: SegmentRow): Promise<number> {

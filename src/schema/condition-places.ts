@@ -11,10 +11,16 @@ export const DistanceUnit = builder.enumType('DistanceUnit', {
 
 export const NearCondition = builder.inputType('NearConditionInput', {
   description:
-    "The great-circle distance from a place to someone's location.latitude and location.longitude. A profile without both is neither within a distance nor beyond it.",
+    "The great-circle distance from a place, given by coordinates or by a postal code, to someone's location.latitude and location.longitude. A profile without both is neither within a distance nor beyond it.",
   fields: (t) => ({
     latitude: t.float({ description: "The place's latitude, from -90 to 90 degrees." }),
     longitude: t.float({ description: "The place's longitude, from -180 to 180 degrees." }),
+    postalCode: t.string({
+      description: 'Instead of coordinates: the centre of the area with this postal code.',
+    }),
+    country: t.string({
+      description: "The postal code's country, by its two letters (ISO 3166-1). Known are those of the US.",
+    }),
     within: t.float({ required: true, description: 'The distance, itself included.' }),
     unit: t.field({
       type: DistanceUnit,

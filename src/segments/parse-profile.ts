@@ -138,19 +138,18 @@ function postalCentre(reading: Reading, given: ReadonlyMap<string, unknown>, pat
   const postalCode = required(reading, given, 'postalCode', path, short);
   const country = required(reading, given, 'country', path, short);
   if (postalCode === undefined || country === undefined) return undefined;
-  const at = [...path, 'postalCode'];
-  if (!reading.centroidOf) {
-    return wrong(reading, at, 'UNSUPPORTED', 'is not supported yet; give latitude and longitude');
+  const { countries, centreOf } = reading.postalCodes;
+  if (!countries.includes(country)) {
+    const which = countries.length > 0 ? `only of ${countries.join(', ')}` : 'of no country';
+    const problem = `is ${quote(country)}; postal codes are known ${which}: give latitude and longitude`;
+    return wrong(reading, [...path, 'country'], 'INVALID', problem);
   }
-  const centre = reading.centroidOf(country, postalCode);
-  if (centre) return { ...centre, postal: { postalCode, country } };
-  const what = `${quote(postalCode)} in ${quote(country)} is not known`;
-  return wrong(
-    reading,
-    at,
-    'INVALID',
-    `${what}; name the country by two letters, or give latitude and longitude`,
-  );
+  const { latitude, longitude } = centreOf(country, postalCode) ?? {};
+  if (latitude === undefined || longitude === undefined) {
+    const problem = `${quote(postalCode)} in ${quote(country)} is not known; correct it, or give latitude and longitude`;
+    return wrong(reading, [...path, 'postalCode'], 'INVALID', problem);
+  }
+  return { latitude, longitude, postal: { postalCode, country } };
 }
 
 export const regionLeaf: Reader<RegionLeaf> = (reading, input, path) => {

@@ -10,18 +10,20 @@ import {
   sampleCriterion,
   segmentCriterion,
 } from './parse-profile.ts';
-import type { CentroidOf, ConditionError, Reader, Reading } from './read.ts';
+import type { PostalCodes, ConditionError, Reader, Reading } from './read.ts';
 import { complete, exhausted, items, oneOf, wrong } from './read.ts';
 
-export type { CentroidOf, ConditionError, ConditionErrorCode } from './read.ts';
+export type { PostalCodes, ConditionError, ConditionErrorCode } from './read.ts';
+/** For conditions that name places by their coordinates. */
+export const NO_POSTAL_CODES: PostalCodes = { countries: [], centreOf: () => null };
 export type ParseResult = { ok: true; condition: Condition } | { ok: false; errors: ConditionError[] };
 
 /**
  * Reads plain JSON in the shape of the API's ConditionInput, whatever it contains, and fills in every default.
- * All mistakes are reported at once, up to LIMITS.errors of them. Without `centroidOf`, postal codes are refused.
+ * All mistakes are reported at once, up to LIMITS.errors of them.
  */
-export function parseCondition(input: unknown, centroidOf: CentroidOf | null = null): ParseResult {
-  const reading: Reading = { errors: [], conditions: 0, centroidOf };
+export function parseCondition(input: unknown, postalCodes: PostalCodes = NO_POSTAL_CODES): ParseResult {
+  const reading: Reading = { errors: [], conditions: 0, postalCodes };
   const condition = conditionReader(1)(reading, input, []);
   if (condition === undefined || reading.errors.length > 0) return { ok: false, errors: reading.errors };
   return { ok: true, condition };

@@ -1,7 +1,13 @@
 /** Conditions as one types them; docs/segment-queries.md has the grammar. `toQuery` writes what is read here. */
 import type { Condition } from './ast.ts';
 import { LIMITS } from './limits.ts';
-import { parseCondition, type CentroidOf, type ConditionErrorCode, type ParseResult } from './parse.ts';
+import {
+  NO_POSTAL_CODES,
+  parseCondition,
+  type PostalCodes,
+  type ConditionErrorCode,
+  type ParseResult,
+} from './parse.ts';
 import type { ConditionInput } from './print.ts';
 import {
   accept,
@@ -37,8 +43,8 @@ const EXPECTED_NAMED = 8;
  * Reads a typed condition. It is held to the same limits as a ConditionInput, and every mistake names its line and
  * column; of mistakes in the grammar there is one, of others up to LIMITS.errors.
  */
-export function parseQuery(query: string, centroidOf: CentroidOf | null = null): QueryResult {
-  return readQuery(query, (input) => parseCondition(input, centroidOf));
+export function parseQuery(query: string, postalCodes: PostalCodes = NO_POSTAL_CODES): QueryResult {
+  return readQuery(query, (input) => parseCondition(input, postalCodes));
 }
 
 /** The same, with `parse` deciding what may be said. */

@@ -11,18 +11,23 @@ export interface ConditionError {
   message: string;
 }
 
-/** The centre of a postal code's area, the country by its two letters (ISO 3166-1); null for one that is not known. */
-export type CentroidOf = (
-  country: string,
-  postalCode: string,
-) => { latitude: number; longitude: number } | null;
+/** Where the areas of postal codes are. */
+export interface PostalCodes {
+  /** Those with a table, by their two letters (ISO 3166-1). */
+  countries: readonly string[];
+  /** The centre of the area; null for a code that is not known. */
+  centreOf(
+    this: void,
+    country: string,
+    postalCode: string,
+  ): { readonly latitude: number; readonly longitude: number } | null;
+}
 
 /** The state of one reading: what was found wrong so far, and how many leaves were met. */
 export interface Reading {
   errors: ConditionError[];
   conditions: number;
-  /** Null: there is no table of postal codes. */
-  centroidOf: CentroidOf | null;
+  postalCodes: PostalCodes;
 }
 
 export type Path = readonly string[];

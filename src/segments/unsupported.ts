@@ -3,21 +3,21 @@
  * into service by deleting its line.
  */
 import type { Condition } from './ast.ts';
-import { parseCondition, type ParseResult } from './parse.ts';
+import { parseCondition, type ParseResult, type PostalCodes } from './parse.ts';
 import { readQuery, type QueryResult } from './query.ts';
 import type { ConditionError, Path } from './read.ts';
 
 /** Like parseCondition, without what is not computed yet. */
-export function parseSupported(input: unknown): ParseResult {
-  const parsed = parseCondition(input);
+export function parseSupported(input: unknown, postalCodes: PostalCodes): ParseResult {
+  const parsed = parseCondition(input, postalCodes);
   if (!parsed.ok) return parsed;
   const errors = unsupportedIn(parsed.condition);
   return errors.length > 0 ? { ok: false, errors } : parsed;
 }
 
 /** Like parseQuery, without what is not computed yet. */
-export function parseSupportedQuery(query: string): QueryResult {
-  return readQuery(query, parseSupported);
+export function parseSupportedQuery(query: string, postalCodes: PostalCodes): QueryResult {
+  return readQuery(query, (input) => parseSupported(input, postalCodes));
 }
 
 /** An error with code UNSUPPORTED for each part that cannot be computed yet; none when all can. */

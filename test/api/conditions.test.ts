@@ -25,6 +25,7 @@ async function newAccount(timezone = 'UTC') {
     expect((await ask(query, { token: receipt })).receipt.reached).toBe(true);
   };
   return {
+    ask,
     write: async (...profiles: object[]) => {
       const { profilesUpsert } = await ask(UPSERT, { profiles });
       expect(profilesUpsert).toMatchObject({ accepted: profiles.length, userErrors: [] });
@@ -180,6 +181,59 @@ it('who moves enters and leaves places and regions', async () => {
     profile('c', { location: { longitude: 13.4, country: 'FRA' } }),
   );
   expect(await all()).toEqual([['c'], ['a'], ['c']]);
+});
+
+it('a place by its postal code, which is kept as it was said', async () => {
+  const { segment, write, members, ask } = await newAccount();
+  const near = { postalCode: '90210', country: 'US', within: 10, unit: 'MILES' };
+  const id = await segment({ near });
+  await write(
+    profile('a', { location: { latitude: 34.05, longitude: -118.24 } }),
+    profile('b', { location: { latitude: 34.05, longitude: -118.2 } }),
+    profile('c', { location: { postalCode: '90210', country: 'US' } }),
+  );
+  expect(await members(id)).toEqual(['a']);
+
+  const said = 'query ($id: ID!) { segment(id: $id) { condition text query } }';
+  const typed = 'is more than 10 miles from postal code "90210-1234" in "US"';
+  expect((await ask(said, { id })).segment).toMatchObject({
+    condition: { near },
+    query: 'is within 10 miles of postal code "90210" in "US"',
+  });
+  const update = `mutation ($id: ID!, $input: SegmentUpdateInput!) {
+    segmentUpdate(id: $id, input: $input) { segment { query } userErrors { field message } } }`;
+  expect((await ask(update, { id, input: { query: typed } })).segmentUpdate).toEqual({
+    segment: { query: typed },
+    userErrors: [],
+  });
+  await eventually(
+    () => members(id),
+    (now) => now[0] === 'b',
+  );
+  const counted = 'query ($query: String!) { audience(query: $query) { count query } }';
+  expect((await ask(counted, { query: typed })).audience).toEqual({ count: 1, query: typed });
+
+  const { segmentCreate } = await ask(CREATE, {
+    input: {
+      name: 'Nowhere',
+      condition: {
+        any: [
+          { near: { ...near, postalCode: '00000' } },
+          { near: { ...near, postalCode: '10115', country: 'DE' } },
+        ],
+      },
+    },
+  });
+  expect(segmentCreate.userErrors).toMatchObject([
+    {
+      field: ['input', 'condition', 'any', '0', 'near', 'postalCode'],
+      message: expect.stringContaining('give latitude and longitude'),
+    },
+    {
+      field: ['input', 'condition', 'any', '1', 'near', 'country'],
+      message: expect.stringContaining('known only of US: give latitude and longitude'),
+    },
+  ]);
 });
 
 it('a prediction that is written as a property', async () => {

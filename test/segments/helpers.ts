@@ -1,7 +1,7 @@
 import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
-import { parseCondition } from '../../src/segments/parse.ts';
+import { parseCondition, type PostalCodes } from '../../src/segments/parse.ts';
 import { evaluate } from '../../src/segments/reference.ts';
 
 export const NOW = Date.UTC(2026, 1, 10, 12);
@@ -22,6 +22,21 @@ export function mistakes(input: unknown): string[] {
 export function messageOf(input: unknown): string {
   const result = parseCondition(input);
   return result.ok ? '' : (result.errors[0]?.message ?? '');
+}
+
+/** A table of one postal code. */
+export function postalCodesWith(only: {
+  country: string;
+  postalCode: string;
+  latitude: number;
+  longitude: number;
+}): PostalCodes {
+  const { latitude, longitude } = only;
+  const isOnly = (country: string, code: string) => country === only.country && code === only.postalCode;
+  return {
+    countries: [only.country],
+    centreOf: (country, code) => (isOnly(country, code) ? { latitude, longitude } : null),
+  };
 }
 
 export interface SimpleEvent {

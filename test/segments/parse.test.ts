@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCondition } from '../../src/segments/parse.ts';
+import { NO_POSTAL_CODES, parseCondition } from '../../src/segments/parse.ts';
 import { toInput } from '../../src/segments/print.ts';
 import { parseSupported } from '../../src/segments/unsupported.ts';
-import { messageOf, mistakes, parsed } from './helpers.ts';
+import { messageOf, mistakes, parsed, postalCodesWith } from './helpers.ts';
 
 const order = (details: object) => ({ event: { metric: 'Placed Order', ...details } });
 const email = (filter: unknown) => ({ property: { path: 'email', filter } });
@@ -205,15 +205,21 @@ describe('parseCondition', () => {
 
   it('finds the centre of a postal code, and keeps the code', () => {
     const near = { near: { postalCode: '10115', country: 'DE', within: 5 } };
-    const centroidOf = (country: string, code: string) =>
-      country === 'DE' && code === '10115' ? { latitude: 52.53, longitude: 13.38 } : null;
-    const result = parseCondition(near, centroidOf);
+    const codes = postalCodesWith({ ...near.near, latitude: 52.53, longitude: 13.38 });
+    const result = parseCondition(near, codes);
     expect(result).toMatchObject({ ok: true, condition: { latitude: 52.53, longitude: 13.38 } });
     expect(result.ok && toInput(result.condition)).toEqual(near);
-    expect(parseCondition({ near: { ...near.near, country: 'US' } }, centroidOf)).toMatchObject({
-      errors: [{ code: 'INVALID', path: ['near', 'postalCode'] }],
-    });
-    expect(mistakes(near)).toEqual(['UNSUPPORTED near.postalCode']);
+    const mistake = (changed: object) => {
+      const other = parseCondition({ near: { ...near.near, ...changed } }, codes);
+      return other.ok ? null : other.errors.map(({ message }) => message);
+    };
+    expect(mistake({ postalCode: '1' })).toEqual([
+      'near.postalCode: "1" in "DE" is not known; correct it, or give latitude and longitude',
+    ]);
+    expect(mistake({ country: 'US' })).toEqual([
+      'near.country: is "US"; postal codes are known only of DE: give latitude and longitude',
+    ]);
+    expect(mistakes(near)).toEqual(['INVALID near.country']);
   });
 
   const segment = { segment: { id: 'S' } };
@@ -223,7 +229,7 @@ describe('parseCondition', () => {
     [{ not: { all: [order({}), segment] } }, 'not.all.1.segment'],
     [{ prediction: { dimension: 'CHURN_RISK', change: { by: 0.2, within: 'PT1H' } } }, 'prediction.change'],
   ])('says of what is not computed yet: %j', (input, path) => {
-    const result = parseSupported(input);
+    const result = parseSupported(input, NO_POSTAL_CODES);
     expect(result.ok ? [] : result.errors.map((error) => `${error.code} ${error.path.join('.')}`)).toEqual([
       `UNSUPPORTED ${path}`,
     ]);

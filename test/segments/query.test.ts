@@ -5,19 +5,18 @@ import { hashOf } from '../../src/segments/normalise.ts';
 import { toInput } from '../../src/segments/print.ts';
 import { parseQuery } from '../../src/segments/query.ts';
 import { toQuery } from '../../src/segments/text.ts';
-import { parsed } from './helpers.ts';
+import { parsed, postalCodesWith } from './helpers.ts';
 
-const BERLIN = { latitude: 52.53, longitude: 13.38 };
-const centroidOf = (country: string, code: string) => (country === 'DE' && code === '10115' ? BERLIN : null);
+const codes = postalCodesWith({ country: 'US', postalCode: '90210', latitude: 34.1, longitude: -118.4 });
 
 function read(query: string): Condition {
-  const result = parseQuery(query, centroidOf);
+  const result = parseQuery(query, codes);
   if (!result.ok) throw new Error(result.errors.map(({ message }) => message).join('\n'));
   return result.condition;
 }
 
 function firstError(query: string): string {
-  const result = parseQuery(query, centroidOf);
+  const result = parseQuery(query, codes);
   return result.ok ? 'none' : (result.errors[0]?.message ?? '');
 }
 
@@ -132,7 +131,11 @@ describe('parseQuery', () => {
     ['did A in the last P1M', 'line 1, column 7: "P1M" has no fixed length; say P30D'],
     ['did A in the last 4000 days', 'line 1, column 7: "P4000D" is too long'],
     ['the churn risk is in January', 'line 1, column 16: does not fit CHURN_RISK'],
-    ['is within 5 km of postal code "1" in "DE"', 'line 1, column 1: "1" in "DE" is not known'],
+    ['is within 5 km of postal code "1" in "US"', 'line 1, column 1: "1" in "US" is not known'],
+    [
+      'is within 5 km of postal code "1" in "DE"',
+      'line 1, column 1: is "DE"; postal codes are known only of US',
+    ],
     ['('.repeat(300), 'line 1, column 202: expected less nesting'],
     ['not '.repeat(30), 'line 1, column 121: expected'],
   ])('says of %j what is wrong and where', (query, message) => {

@@ -6,9 +6,11 @@ import { distanceKm } from '../../src/segments/geo.ts';
 import { hashOf } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { COUNTRIES_OF } from '../../src/segments/places.ts';
+import { toInput } from '../../src/segments/print.ts';
 import { evaluate } from '../../src/segments/reference.ts';
+import { readStored, toStored } from '../../src/segments/stored.ts';
 import { findCycle } from '../../src/segments/touch.ts';
-import { mistakes, NOW, parsed, profile, trueFor } from './helpers.ts';
+import { mistakes, NOW, parsed, postalCodesWith, profile, trueFor } from './helpers.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -191,10 +193,27 @@ export const PROFILE_SENTENCES: Record<string, () => void> = {
   },
   'A postal code stands for the centre of its area.': () => {
     const input = { near: { postalCode: '10115', country: 'DE', within: 5 } };
-    const result = parseCondition(input, () => ({ latitude: 52.53, longitude: 13.38 }));
+    const result = parseCondition(
+      input,
+      postalCodesWith({ ...input.near, latitude: 52.53, longitude: 13.38 }),
+    );
     const byCentre = parsed({ near: { latitude: 52.53, longitude: 13.38, within: 5 } });
     expect(result.ok && evaluate(result.condition, at(52.52, 13.405), NOW)).toBe(true);
     expect(result.ok && hashOf(result.condition)).toBe(hashOf(byCentre));
+  },
+  'A segment keeps the centre that its postal code had when the condition was given.': () => {
+    const near = { postalCode: '10115', country: 'DE', within: 5 };
+    const input = {
+      not: { any: [{ near }, { near: { ...near, beyond: true } }, { sample: { percent: 1 } }] },
+    };
+    const result = parseCondition(input, postalCodesWith({ ...near, latitude: 52.53, longitude: 13.38 }));
+    const condition = result.ok && result.condition;
+    const stored = condition && toStored(condition);
+    expect(stored && readStored(stored)).toEqual(condition);
+    expect(stored && toInput(readStored(stored))).toEqual(input);
+    const byCentre = { near: { latitude: 52.53, longitude: 13.38, within: 5 } };
+    expect(JSON.parse(toStored(parsed(byCentre)))).toEqual(byCentre);
+    expect(() => readStored(JSON.stringify(input))).toThrow('cannot be read');
   },
   'A region holds for the countries in it by location.country: ISO codes of two and three letters, or English names.':
     () => {
