@@ -133,6 +133,37 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS traits_to_traits_by_profile TO traits_by_
 SELECT *
 FROM traits;
 
+-- What the predictions of profiles have been: a row each time that a value changes, from its arrival on. value NULL: from
+-- then on there is none. Of several at one time the newest revision counts. In the order of time: "all profiles" scans
+-- it, and the clock finds who crosses an edge in a slice of it.
+CREATE TABLE IF NOT EXISTS predictions (
+  account UInt32,
+  path LowCardinality(String),
+  time DateTime64(3, 'UTC'),
+  profile UInt32,
+  revision UInt64,
+  value Nullable(Float64)
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (account, path, time, profile)
+SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10;
+
+CREATE TABLE IF NOT EXISTS predictions_by_profile (
+  account UInt32,
+  path LowCardinality(String),
+  time DateTime64(3, 'UTC'),
+  profile UInt32,
+  revision UInt64,
+  value Nullable(Float64)
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (account, profile, path, time)
+SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10, index_granularity = 2048;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS predictions_to_predictions_by_profile TO predictions_by_profile AS
+SELECT *
+FROM predictions;
+
 -- Which profiles there are. alive = 0 once a profile has been merged into another.
 CREATE TABLE IF NOT EXISTS profiles (
   account UInt32,

@@ -7,10 +7,11 @@ import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
 import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
-import { compileEvents, compileTrait, notComputed } from './compile.ts';
+import { compileEvents, compileTrait, moment, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
+import { compileTrend } from './trends.ts';
 
 export interface Scope {
   account: number;
@@ -119,6 +120,14 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
     return `SELECT profile
       FROM profiles
       WHERE ${place(scope, parameters)} AND ${compileSample(criterion, parameters)}`;
+  }
+  if (criterion.kind === 'trend') {
+    return `SELECT profile
+      FROM predictions
+      WHERE ${place(scope, parameters)} AND path = ${parameters.add('String', criterion.path)}
+        AND time <= ${moment(scope.at, parameters)}
+      GROUP BY profile
+      HAVING ${compileTrend(criterion, scope, parameters)}`;
   }
   if (criterion.kind !== 'event') throw notComputed(criterion);
   const metric = scope.metrics.get(criterion.metric) ?? 0;

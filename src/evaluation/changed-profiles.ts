@@ -12,21 +12,24 @@ import type {
 } from '../segments/ast.ts';
 import { isInSample } from '../segments/sample.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import type { Instant } from './calendars.ts';
 import { evaluateFacts, type FactCriterion } from './changed-facts.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
+import { evaluateTrends } from './trends.ts';
+import {
+  answers,
+  instantOf,
+  profilesOf,
+  selectTruths,
+  truthDigits,
+  type Subject,
+  type TruthRow,
+  type Truths,
+} from './truth-rows.ts';
 
-/** A profile at an instant (epoch milliseconds). */
-export interface Subject {
-  profile: number;
-  instant: number;
-}
-
-/** Whether a criterion (by its key) is true for a subject. */
-export type Truths = (subject: Subject, criterion: string) => boolean;
+export type { Subject, Truths } from './truth-rows.ts';
 
 export interface ChangedScope {
   account: number;
@@ -38,7 +41,7 @@ export interface ChangedScope {
 /** Criteria that look at a profile's traits and nothing else. */
 type TraitCriterion = PropertyCriterion | NearCriterion;
 
-const COMPUTED = new Set<Criterion['kind']>(['event', 'property', 'consent', 'near']);
+const COMPUTED = new Set<Criterion['kind']>(['event', 'property', 'consent', 'near', 'trend']);
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
@@ -66,6 +69,7 @@ export async function evaluateSubjects(
     ...properties.filter(({ filter }) => filter.kind !== 'date'),
     ...criteria.filter((criterion) => criterion.kind === 'near'),
   ];
+  const trends = criteria.filter((criterion) => criterion.kind === 'trend');
   for (const criterion of criteria) {
     const { kind } = criterion;
     if (kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
@@ -80,6 +84,10 @@ export async function evaluateSubjects(
       const answer = await evaluateTraits(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
     }),
+    ...pages(trends).map(async (page) => {
+      const answer = await evaluateTrends(clickhouse, scope, subjects, page);
+      for (const criterion of page) truths.set(criterionKey(criterion), answer);
+    }),
     evaluateFacts(clickhouse, scope, subjects, facts).then((answer) => {
       for (const criterion of facts) truths.set(criterionKey(criterion), answer);
     }),
@@ -91,14 +99,6 @@ export async function evaluateSubjects(
   };
 }
 
-interface TruthRow {
-  profile: number;
-  /** Epoch milliseconds as text, where the subjects have different ones. */
-  subject_instant?: string;
-  /** A digit per criterion, in their order. */
-  truths: string;
-}
-
 async function evaluateEvents(
   clickhouse: ClickHouse,
   scope: ChangedScope,
@@ -106,11 +106,7 @@ async function evaluateEvents(
   criteria: EventCriterion[],
 ): Promise<Truths> {
   const parameters = createParameters();
-  const instants = new Set(subjects.map(({ instant }) => instant));
-  const [only] = instants;
-  const shared = instants.size === 1 && only !== undefined;
-  const { timeZone } = scope;
-  const instant: Instant = shared ? { at: only, timeZone } : { among: [...instants], timeZone };
+  const instant = instantOf(subjects, scope.timeZone);
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
   const metrics = new Set(criteria.map(({ metric }) => metricOf(metric)).filter((id) => id > 0));
   if (metrics.size === 0) return () => false;
@@ -120,35 +116,13 @@ async function evaluateEvents(
   const further = others.map(
     (criterion) => compileEvents(criterion, metricOf(criterion.metric), instant, parameters).truth,
   );
-  const truths = [rules.truths, ...further.map((truth) => `toString(toUInt8(${truth}))`), `''`].join(', ');
+  const truths = `concat(${rules.truths}, ${truthDigits(further)})`;
   const rows = `SELECT ${others.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
     FROM events_by_profile
     WHERE account = ${parameters.add('UInt32', scope.account)}
-      AND profile IN ${parameters.add('Array(UInt32)', [...new Set(subjects.map(({ profile }) => profile))])}
+      AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
       AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
-  const sql = shared
-    ? `SELECT profile, concat(${truths}) AS truths
-       FROM (${rows})
-       GROUP BY profile`
-    : // Another name than the column's: an alias would take its place in every expression.
-      `SELECT profile, toString(instant) AS subject_instant, concat(${truths}) AS truths
-       FROM (${rows}) AS events
-       INNER JOIN (
-         SELECT pair.1 AS profile, pair.2 AS instant
-         FROM (
-           SELECT arrayJoin(arrayZip(
-             ${parameters.add(
-               'Array(UInt32)',
-               subjects.map(({ profile }) => profile),
-             )},
-             ${parameters.add(
-               'Array(Int64)',
-               subjects.map((subject) => subject.instant),
-             )}
-           )) AS pair
-         )
-       ) AS subjects USING (profile)
-       GROUP BY profile, instant`;
+  const sql = selectTruths(rows, truths, instant, subjects, parameters);
   const found = await query<TruthRow>(clickhouse, sql, parameters.values, {
     settings: {
       max_block_size: Math.max(256, Math.floor(RULES_PER_BLOCK / criteria.length)),
@@ -156,7 +130,7 @@ async function evaluateEvents(
       optimize_functions_to_subcolumns: 0,
     },
   });
-  return answers(found, [...counts, ...others], shared);
+  return answers(found, [...counts, ...others], instant);
 }
 
 async function evaluateTraits(
@@ -174,15 +148,15 @@ async function evaluateTraits(
   });
   const rows = await query<TruthRow>(
     clickhouse,
-    `SELECT profile, concat('', ${compiled.map((truth) => `toString(toUInt8(${truth}))`).join(', ')}) AS truths
+    `SELECT profile, ${truthDigits(compiled)} AS truths
      FROM traits_by_profile
      WHERE account = ${parameters.add('UInt32', scope.account)}
-       AND profile IN ${parameters.add('Array(UInt32)', [...new Set(subjects.map(({ profile }) => profile))])}
+       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
        AND attribute IN ${parameters.add('Array(String)', [...new Set(criteria.flatMap(attributesOf))])}
      GROUP BY profile`,
     parameters.values,
   );
-  return answers(rows, criteria, true);
+  return answers(rows, criteria, null);
 }
 
 function attributesOf(criterion: TraitCriterion): readonly string[] {
@@ -191,17 +165,6 @@ function attributesOf(criterion: TraitCriterion): readonly string[] {
 
 function sampleTruths({ salt, percent }: SampleCriterion): Truths {
   return ({ profile }) => isInSample(profile, salt, percent);
-}
-
-function answers(rows: TruthRow[], criteria: readonly Criterion[], shared: boolean): Truths {
-  const places = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i]));
-  const nameOf = (profile: number, instant: number | string) =>
-    shared ? String(profile) : `${profile}@${instant}`;
-  const byName = new Map(rows.map((row) => [nameOf(row.profile, row.subject_instant ?? ''), row.truths]));
-  return ({ profile, instant }, criterion) => {
-    const place = places.get(criterion) ?? -1;
-    return byName.get(nameOf(profile, instant))?.[place] === '1';
-  };
 }
 
 function pages<T extends Criterion>(criteria: T[]): T[][] {

@@ -79,10 +79,7 @@ export function notComputed({
 
 /** The bounds that a window sets to an event's time, as SQL over the column `time`. */
 function windowOf(window: TimeWindow | null, instant: Instant, parameters: Parameters): string {
-  const before = (ms: number) =>
-    'at' in instant
-      ? moment(instant.at - ms, parameters)
-      : `fromUnixTimestamp64Milli(instant - ${parameters.add('Int64', ms)}, 'UTC')`;
+  const before = (ms: number) => momentAgo(ms, instant, parameters);
   const past = `time <= ${before(0)}`;
   if (window === null) return past;
   switch (window.kind) {
@@ -106,6 +103,13 @@ function windowOf(window: TimeWindow | null, instant: Instant, parameters: Param
       return `time > ${bound('after')} AND time <= ${bound('through')} AND ${past}`;
     }
   }
+}
+
+/** So many milliseconds before the instant of evaluation. */
+export function momentAgo(ms: number, instant: Instant, parameters: Parameters): string {
+  return 'at' in instant
+    ? moment(instant.at - ms, parameters)
+    : `fromUnixTimestamp64Milli(instant - ${parameters.add('Int64', ms)}, 'UTC')`;
 }
 
 export function moment(ms: number, parameters: Parameters): string {

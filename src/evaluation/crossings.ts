@@ -10,6 +10,7 @@ import { moment } from './compile.ts';
 import { dateDepartures } from './date-crossings.ts';
 import type { Edge } from './registry.ts';
 import type { Part, Slice } from './slice.ts';
+import { trendDepartures } from './trend-crossings.ts';
 
 /** An instant at which the profile crossed an edge. */
 export interface Crossing {
@@ -44,6 +45,10 @@ export async function* findCrossings(
   );
   for (let start = 0; start < dates.length; start += LENGTHS_PER_QUERY) {
     parts.push(dateDepartures({ ...slice, edges: dates.slice(start, start + LENGTHS_PER_QUERY) }));
+  }
+  const predictions = slice.edges.filter(({ source }) => source.of === 'prediction');
+  for (let start = 0; start < predictions.length; start += LENGTHS_PER_QUERY) {
+    parts.push(trendDepartures({ ...slice, edges: predictions.slice(start, start + LENGTHS_PER_QUERY) }));
   }
   for (let from = 0; ;) {
     const found = new Map<number, Crossing[]>();

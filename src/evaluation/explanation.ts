@@ -19,6 +19,7 @@ import { readAccount } from '../storage/mysql/accounts.ts';
 import { metricsOf, type AudienceDeps } from './audience.ts';
 import { evaluateSubjects } from './changed-profiles.ts';
 import { isTrue } from './diff.ts';
+import { changesOf, gatherPredictions } from './past-predictions.ts';
 
 export type { ExplanationNode };
 
@@ -62,9 +63,16 @@ export async function explainProfile(
   const context = { timeZone: row?.timezone ?? 'UTC' };
   const leaves = criteriaOf(condition);
   const readable = await readableMetrics(deps, account, number, leaves, metrics, at);
-  const events = await eventsOf(deps, account, number, leaves, metrics, readable);
-  const facts = profileFacts({ number, attributes, consents, events });
-  const known = (leaf: Leaf) => isGathered(leaf) && usesOf(leaf).every(({ metric }) => readable.has(metric));
+  const [events, predictions] = await Promise.all([
+    eventsOf(deps, account, number, leaves, metrics, readable),
+    gatherPredictions(deps.clickhouse, { account, profile: number, at }, leaves),
+  ]);
+  const facts = profileFacts({
+    ...{ number, attributes, consents, events },
+    predictions: predictions ?? new Map(),
+  });
+  const known = (leaf: Leaf) =>
+    isGathered(leaf, predictions !== null) && usesOf(leaf).every(({ metric }) => readable.has(metric));
 
   const decided = leaves.filter((leaf) => !known(leaf));
   const subject = { profile: number, instant: at };
@@ -101,7 +109,7 @@ function satisfiedBy(
 }
 
 /** Whether what the leaf looks at is gathered here, its events aside. */
-function isGathered(leaf: Leaf): boolean {
+function isGathered(leaf: Leaf, withPredictions: boolean): boolean {
   switch (leaf.kind) {
     case 'event':
     case 'sequence':
@@ -112,9 +120,9 @@ function isGathered(leaf: Leaf): boolean {
     case 'consent':
       return true;
     case 'prediction':
-      return leaf.change === null;
-    case 'segment':
     case 'trend':
+      return withPredictions || changesOf(leaf).length === 0;
+    case 'segment':
       return false;
   }
 }

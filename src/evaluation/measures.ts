@@ -54,7 +54,7 @@ function numberAt(path: string, parameters: Parameters): { value: string; isSet:
 }
 
 /** Millionths, rounded half to even, so that sums of decimal amounts are exact (`microUnits` of the language). */
-function micro(value: string): string {
+export function micro(value: string): string {
   return `toInt128(toInt64(round(${value} * 1e6)))`;
 }
 

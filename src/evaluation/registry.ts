@@ -145,10 +145,10 @@ function createIndex() {
   };
 }
 
-/** Attributes as changes name them: paths, and what stands for consents. */
+/** Attributes as changes name them: paths, those of predictions too, and what stands for consents. */
 function attributesOf({ condition }: SegmentInForce): string[] {
-  const { attributes, consents } = dependenciesOf(condition);
-  return [...attributes, ...[...consents].map(consentAttribute)];
+  const { attributes, predictions, consents } = dependenciesOf(condition);
+  return [...new Set([...attributes, ...predictions]), ...[...consents].map(consentAttribute)];
 }
 
 function addTo(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {

@@ -41,6 +41,7 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
     insert(deps, owed, 'future_events', debt.futureEvents, id),
     insert(deps, owed, 'dates', debt.dates, id),
     insert(deps, owed, 'traits', debt.traits, id),
+    insert(deps, owed, 'predictions', debt.predictions, id),
     insert(deps, owed, 'profiles', debt.profiles, id),
   ]);
   const messages = [...debt.messages, ...(await strayEvents(deps, debt))];
@@ -52,7 +53,7 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
 async function insert(
   deps: PayDeps,
   owed: Owed,
-  table: 'events' | 'future_events' | 'dates' | 'traits' | 'profiles',
+  table: 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles',
   lines: string[],
   token: string,
 ): Promise<void> {

@@ -130,6 +130,16 @@ export function consentLine(
   });
 }
 
+/** A prediction has this value from `time` on (epoch milliseconds); null: none. */
+export function predictionLine(
+  account: number,
+  profile: number,
+  revision: number,
+  { path, time, value }: { path: string; time: number; value: number | null },
+): string {
+  return JSON.stringify({ account, path, time: new Date(time).toISOString(), profile, revision, value });
+}
+
 export function profileLine(account: number, profile: number, revision: number, alive: boolean): string {
   return JSON.stringify({ account, profile, revision, alive });
 }

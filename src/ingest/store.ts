@@ -32,6 +32,7 @@ import {
   withRecord,
 } from './apply.ts';
 import { changedConsents } from './consents.ts';
+import { createHistories } from './histories.ts';
 import { keysOf, keyText, resolveIdentities, type Resolution } from './identify.ts';
 import type { EventRecord, IngestRecord } from './records.ts';
 import {
@@ -42,6 +43,7 @@ import {
   eventLine,
   futureEventLine,
   kindOf,
+  predictionLine,
   profileLine,
   traitLine,
   uuidOf,
@@ -55,6 +57,7 @@ export interface Debt {
   futureEvents: string[];
   dates: string[];
   traits: string[];
+  predictions: string[];
   profiles: string[];
   messages: { partition: number; message: ProfileChangeMessage }[];
   /** Profiles that got events, per account: whoever was merged meanwhile has to bring them along. */
@@ -86,6 +89,7 @@ export async function storeRecords(deps: StoreDeps, db: Queries, records: Placed
     futureEvents: [],
     dates: [],
     traits: [],
+    predictions: [],
     profiles: [],
     messages: [],
     withEvents: [],
@@ -199,10 +203,12 @@ async function storeProfiles(
       .map(({ profile }) => profile),
   );
   for (const number of passing) rows.set(number, newProfile(account, number, now));
+  const histories = createHistories(before);
   // In the order of the records, so that it makes no difference where a batch was cut.
   records.forEach(({ record }, i) => {
     const { profile, sources } = resolution.turns[i] ?? { profile: 0, sources: [] };
-    if (!rows.has(profile)) return;
+    const earlier = rows.get(profile);
+    if (!earlier) return;
     for (const source of sources) {
       rows.set(profile, withMerged(rowOf(profile), rowOf(source), now));
       rows.set(source, {
@@ -211,7 +217,9 @@ async function storeProfiles(
         updatedAt: now,
       });
     }
-    rows.set(profile, withRecord(rowOf(profile), record));
+    const later = withRecord(rowOf(profile), record);
+    rows.set(profile, later);
+    histories.note(earlier, later, record.arrivedAt);
   });
   for (const number of passing) rows.delete(number);
   for (const { source, target } of resolution.merges) {
@@ -238,6 +246,10 @@ async function storeProfiles(
     const changed = alive
       ? changedAttributes(old ? attributesOf(old) : new Map<string, Value>(), attributesOf(next))
       : [];
+    const points = alive ? histories.of(number) : [];
+    for (const point of points) {
+      debt.predictions.push(predictionLine(account, number, next.revision, point));
+    }
     for (const { path, value } of changed) {
       debt.traits.push(traitLine(account, number, next.revision, path, value));
       const date = typeof value === 'string' ? readDate(value) : null;
@@ -264,12 +276,14 @@ async function storeProfiles(
         ...(isTold && { created: true, values, revision: next.revision }),
       });
     } else {
-      if (changed.length > 0) {
-        const attributes = changed.map(({ path }) => path);
+      if (changed.length > 0 || points.length > 0) {
+        // A prediction that went up and down again has changed all the same.
+        const attributes = [...new Set([...changed, ...points].map(({ path }) => path))];
         note({
           profile: number,
           cause: causes.get(number) ?? 'MERGE',
-          at: now,
+          // Evaluated no earlier than its points.
+          at: points.reduce((latest, { time }) => Math.max(latest, time), now),
           attributes,
           ...(isShort(values) && { values, revision: next.revision }),
         });

@@ -91,6 +91,22 @@ const PredictionCondition = builder.inputType('PredictionConditionInput', {
     dimension: t.field({ type: PredictionDimension, required: true, description: 'Which prediction.' }),
     number: t.field({ type: NumberFilter, description: 'What the prediction must be now.' }),
     date: t.field({ type: DateFilter, description: 'What the date must be, of EXPECTED_NEXT_ORDER only.' }),
+    change: t.field({
+      type: PredictionChange,
+      description: 'How the prediction must have changed. Not of EXPECTED_NEXT_ORDER.',
+    }),
+  }),
+});
+
+const PredictionChange = builder.inputType('PredictionChangeInput', {
+  description:
+    'The value now, less the value that was in force some time ago. Without a value at either instant there is no change.',
+  fields: (t) => ({
+    by: t.float({
+      required: true,
+      description: 'How much at least: above zero for a rise, below zero for a fall.',
+    }),
+    within: t.field({ type: 'Duration', required: true, description: 'How long ago.' }),
   }),
 });
 

@@ -5,6 +5,7 @@ import type {
   Leaf,
   NearCriterion,
   NumberFilter,
+  PredictionLeaf,
   ProfileFacts,
   SequenceCriterion,
   Value,
@@ -56,18 +57,9 @@ export function findingOf(leaf: Leaf, facts: ProfileFacts, when: When): Finding 
     case 'region':
       return valueFinding(facts.attributes.get('location.country'), null, false, when);
     case 'prediction':
-      return valueFinding(
-        facts.attributes.get(predictionPath(leaf.dimension)),
-        leaf.number,
-        leaf.date !== null,
-        when,
-      );
-    case 'trend': {
-      const points = facts.predictions.get(leaf.path) ?? [];
-      const [now, then] = [valueAt(points, when.at), valueAt(points, when.at - leaf.withinMs)];
-      const text = `${now ?? 'no value'} now, ${then ?? 'no value'} ${durationWords(leaf.withinMs)} ago`;
-      return { text, actual: now === null || then === null ? null : now - then, missing: null };
-    }
+      return predictionFinding(leaf, facts, when);
+    case 'trend':
+      return changeFinding(leaf.path, leaf.withinMs, facts, when);
     case 'sample': {
       const actual = isInSample(facts.number, leaf.salt, leaf.percent);
       return { text: actual ? 'in the sample' : 'not in the sample', actual, missing: null };
@@ -125,6 +117,25 @@ function valueFinding(
     actual: value,
     missing: is && typeof value === 'number' ? missingTo(is, value) : null,
   };
+}
+
+function predictionFinding(
+  { dimension, number, date, change }: PredictionLeaf,
+  facts: ProfileFacts,
+  when: When,
+): Finding {
+  const path = predictionPath(dimension);
+  const value = valueFinding(facts.attributes.get(path), number, date !== null, when);
+  if (change === null) return value;
+  const changed = changeFinding(path, change.withinMs, facts, when);
+  return number === null ? changed : { ...value, text: changed.text };
+}
+
+function changeFinding(path: string, withinMs: number, facts: ProfileFacts, { at }: When): Finding {
+  const points = facts.predictions.get(path) ?? [];
+  const [now, then] = [valueAt(points, at), valueAt(points, at - withinMs)];
+  const text = `${now ?? 'no value'} now, ${then ?? 'no value'} ${durationWords(withinMs)} ago`;
+  return { text, actual: now === null || then === null ? null : now - then, missing: null };
 }
 
 function consentFinding({ channel }: ConsentCriterion, facts: ProfileFacts, { at }: When): Finding {

@@ -34,15 +34,13 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       return [refusal([...path, 'sequence'], 'combine event conditions with all')];
     case 'segment':
       return [refusal([...path, 'segment'], "repeat that segment's condition")];
-    case 'prediction':
-      return condition.change === null ? [] : [refusal([...path, 'prediction', 'change'], 'use number')];
-    case 'trend':
-      return [refusal([...path, 'prediction'], 'use number')];
     case 'event':
     case 'property':
     case 'consent':
     case 'near':
     case 'region':
+    case 'prediction':
+    case 'trend':
     case 'sample':
       return [];
   }

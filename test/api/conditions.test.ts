@@ -247,6 +247,39 @@ it('a prediction that is written as a property', async () => {
   expect(await members(id)).toEqual(['b']);
 });
 
+it('the change of a prediction, asked for, typed and explained', async () => {
+  const { ask, segment, write, members } = await newAccount();
+  const change = { by: -0.2, within: 'PT1H' };
+  const prediction = { dimension: 'CHURN_RISK', number: { atLeast: 0.5 }, change };
+  const id = await segment({ prediction });
+  const risk = (churnRisk: number) => profile('a', { properties: { $predictions: { churnRisk } } });
+  await write(risk(0.9));
+  await write(risk(0.6));
+  // There was no value an hour ago.
+  expect(await members(id)).toEqual([]);
+  const said = `query ($id: ID!) { segment(id: $id) { condition query
+    explain(profile: { externalId: "a" }) { member complete root { found actual missing flipsAt } } } }`;
+  expect((await ask(said, { id })).segment).toEqual({
+    condition: { prediction },
+    query: 'the churn risk (is at least 0.5 and has fallen by at least 0.2 within 1 hour)',
+    explain: {
+      member: false,
+      complete: true,
+      // An hour after the first value, for as long as that was in force.
+      root: { found: '0.6 now, no value 1 hour ago', actual: 0.6, missing: 0, flipsAt: expect.any(String) },
+    },
+  });
+  const counted = 'query ($query: String!) { audience(query: $query) { count } }';
+  const query = 'the churn risk has fallen by at least 0.2 within 1 hour';
+  expect((await ask(counted, { query })).audience.count).toBe(0);
+  const { segmentCreate } = await ask(CREATE, {
+    input: { name: 'No', condition: { prediction: { dimension: 'EXPECTED_NEXT_ORDER', change } } },
+  });
+  expect(segmentCreate.userErrors).toMatchObject([
+    { field: ['input', 'condition', 'prediction', 'change'], message: expect.stringContaining('takes date') },
+  ]);
+});
+
 it('a sample takes in those who come later too, and who is in it stays', async () => {
   const { segment, write, members } = await newAccount();
   const ids = Array.from({ length: 20 }, (_, i) => `p${String(i).padStart(2, '0')}`);

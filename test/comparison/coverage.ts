@@ -11,8 +11,13 @@ const LISTS = ['contains', 'notContains', 'containsAny', 'containsAll', 'contain
 const PLACES_AND_SAMPLES = [
   ...['near.within', 'near.beyond', 'near.MILES', 'sample', 'sample.salted'],
   ...['EUROPEAN_UNION', 'UNITED_STATES'].flatMap((region) => [`region.in.${region}`, `region.out.${region}`]),
-  ...['CHURN_RISK', 'PREDICTED_LIFETIME_VALUE', 'HISTORIC_LIFETIME_VALUE', 'AVERAGE_DAYS_BETWEEN_ORDERS'].map(
-    (dimension) => `prediction.${dimension}.number`,
+  ...[
+    'CHURN_RISK',
+    'PREDICTED_LIFETIME_VALUE',
+    'HISTORIC_LIFETIME_VALUE',
+    'AVERAGE_DAYS_BETWEEN_ORDERS',
+  ].flatMap((dimension) =>
+    ['number', 'change.up', 'change.down'].map((part) => `prediction.${dimension}.${part}`),
   ),
 ];
 
@@ -103,6 +108,8 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch('prediction');
       if (condition.number) touch(`prediction.${condition.dimension}.number`);
       if (condition.date) date('prediction', condition.date);
+      if (condition.change)
+        touch(`prediction.${condition.dimension}.change.${condition.change.by > 0 ? 'up' : 'down'}`);
       return;
     case 'sample':
       touch('sample');

@@ -32,7 +32,10 @@ export function certainKinds(random: Random, instants: readonly number[], seed: 
     () => ({ consent: { channel, status: ['SUBSCRIBED'] } }),
     () => ({ consent: { channel, canReceive: true } }),
   ]);
-  return shareOf([...measures, ...leaves, ...lists, ...consents], seed);
+  // In every seed, since it seldom turns.
+  const by = seed % 2 === 0 ? 0.2 : -0.2;
+  const change = { prediction: { dimension: 'CHURN_RISK', change: { by, within: 'P1D' } } };
+  return [change, ...shareOf([...measures, ...leaves, ...lists, ...consents], seed)];
 }
 
 function shareOf(makers: readonly (() => Json)[], seed: number): Json[] {

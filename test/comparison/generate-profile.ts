@@ -1,6 +1,6 @@
 /** Random conditions on lists, places, predictions and samples, as ConditionInput, and the facts that they look at. */
-import { PREDICTION_DIMENSIONS } from '../../src/segments/paths.ts';
 import type { Json } from './generate.ts';
+import { DIMENSIONS, randomChange, VALUES } from './predictions.ts';
 import type { Random } from './random.ts';
 import { COUNTRIES, ELEMENTS, LATITUDES, LONGITUDES, NUMBERS } from './vocabulary.ts';
 
@@ -36,19 +36,6 @@ export function randomPlace(random: Random): Json {
   };
 }
 
-const CHURN_RISK = [0, 0.2, 0.5, 0.500001, 1, -1, 19.99];
-
-/** What lies under `$predictions`; values of the wrong type too. */
-export function randomPredictions(random: Random): Json {
-  const value = () => (random.chance(0.9) ? random.pick(CHURN_RISK) : random.pick<unknown>(['0.5', null]));
-  return {
-    ...(random.chance(0.8) && { churnRisk: value() }),
-    ...(random.chance(0.5) && { predictedLifetimeValue: value() }),
-    ...(random.chance(0.5) && { historicLifetimeValue: value() }),
-    ...(random.chance(0.5) && { averageDaysBetweenOrders: value() }),
-  };
-}
-
 export const PROFILE_LEAVES = ['near', 'region', 'prediction', 'sample'] as const;
 
 /** A condition on the profile that is neither a property nor events. */
@@ -78,8 +65,14 @@ export function randomProfileLeaf(
         },
       };
     case 'prediction': {
-      const dimension = random.pick(PREDICTION_DIMENSIONS.filter((name) => name !== 'EXPECTED_NEXT_ORDER'));
-      return { prediction: { dimension, number: numberFilter(random, CHURN_RISK) } };
+      const parts = random.pick(['number', 'change', 'both']);
+      return {
+        prediction: {
+          dimension: random.pick(DIMENSIONS),
+          ...(parts !== 'change' && { number: numberFilter(random, VALUES) }),
+          ...(parts !== 'number' && { change: randomChange(random) }),
+        },
+      };
     }
     case 'sample':
       return {

@@ -6,18 +6,13 @@
  * Vocabularies are small, so that matches are frequent, and odd on purpose. Event times lie around the edges that the
  * windows of the conditions have at the instants: a millisecond before, exactly on, a millisecond after.
  */
-import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
+import type { EventFacts, PredictionFacts, ProfileFacts } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
-import {
-  randomList,
-  randomListFilter,
-  randomPlace,
-  randomPredictions,
-  randomProfileLeaf,
-} from './generate-profile.ts';
+import { randomList, randomListFilter, randomPlace, randomProfileLeaf } from './generate-profile.ts';
 import { DATE_PATHS, PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import { newestOf, randomConsent, randomConsentCondition, type Told } from './consents.ts';
+import { randomHistories, randomPredictions } from './predictions.ts';
 import { seededRandom, type Random } from './random.ts';
 import {
   ATTRIBUTES,
@@ -72,6 +67,8 @@ export interface RandomCase {
   events: CaseEvent[];
   /** By externalId, what was ever said, in any order. */
   consents: Record<string, Told[]>;
+  /** By externalId and `predictionPath`, what predictions have been. */
+  histories: Record<string, Record<string, PredictionFacts[]>>;
   /** ConditionInput, valid. */
   conditions: Json[];
   /** Epoch milliseconds, ascending. Evaluate after everything has arrived. */
@@ -123,7 +120,8 @@ export function randomCase(seed: number, options: CaseOptions = {}): RandomCase 
       times(random.between(0, 6), () => randomConsent(random, randomTime(random, instants))),
     ]),
   );
-  return { seed, profiles, events: arrived, consents, conditions, instants };
+  const histories = Object.fromEntries(ids.map((id) => [id, randomHistories(random, instants)]));
+  return { seed, profiles, events: arrived, consents, histories, conditions, instants };
 }
 
 /** What the case means, by externalId, once everything has arrived. */
@@ -136,6 +134,7 @@ export function factsOf(randomCase: RandomCase): Map<string, ProfileFacts> {
       ...profileFacts({
         attributes: flatten({ ...identifiers, ...own }),
         consents: newestOf(randomCase.consents[identifiers.externalId] ?? []),
+        predictions: new Map(Object.entries(randomCase.histories[identifiers.externalId] ?? {})),
       }),
       events: [],
     });

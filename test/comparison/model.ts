@@ -5,7 +5,9 @@
 import type { ConsentInput, EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
-import type { EventFacts, ProfileFacts } from '../../src/segments/ast.ts';
+import { predictionPath } from '../../src/segments/paths.ts';
+import { DIMENSIONS } from './predictions.ts';
+import type { EventFacts, PredictionFacts, ProfileFacts } from '../../src/segments/ast.ts';
 
 import { newestOf, type Told } from './consents.ts';
 
@@ -24,11 +26,13 @@ export interface ModelProfile {
   events: EventFacts[];
   /** All that was ever told. */
   consents: Told[];
+  /** By path, what predictions have been, in order. */
+  predictions: Map<string, PredictionFacts[]>;
 }
 
 export interface Model {
   events(inputs: readonly EventInput[], now: number): void;
-  profiles(inputs: readonly ProfileInput[]): void;
+  profiles(inputs: readonly ProfileInput[], now: number): void;
   consents(inputs: readonly ConsentInput[], now: number): void;
   /** Those who are there: nobody who was merged into somebody else. */
   living(): ModelProfile[];
@@ -48,7 +52,7 @@ export function createModel(): Model {
   const everyone = new Set<ModelProfile>();
   const arrived = new Set<string>();
 
-  function identify(given: EventInput['profile']): ModelProfile {
+  function identify(given: EventInput['profile'], now: number): ModelProfile {
     const keys = IDENTIFIER_KINDS.flatMap((kind) => (given[kind] ? [`${kind}:${given[kind]}`] : []));
     const named = given.id ? ids.get(given.id) : undefined;
     const found = [
@@ -60,6 +64,7 @@ export function createModel(): Model {
       properties: {},
       events: [],
       consents: [],
+      predictions: new Map(),
     };
     everyone.add(profile);
     for (const other of found.slice(1)) merge(other, profile);
@@ -67,6 +72,7 @@ export function createModel(): Model {
     for (const kind of ['externalId', 'email', 'phone'] as const) {
       if (given[kind]) profile.fields.set(kind, given[kind]);
     }
+    remember(profile, now);
     return profile;
   }
 
@@ -81,10 +87,20 @@ export function createModel(): Model {
     for (const [id, owner] of ids) if (owner === source) ids.set(id, target);
   }
 
+  /** A value is known from when it came; what the source of a merge has had before is forgotten. */
+  function remember({ properties, predictions }: ModelProfile, now: number): void {
+    const values = flatten({ properties });
+    for (const path of DIMENSIONS.map(predictionPath)) {
+      const value = values.get(path);
+      const history = (predictions.get(path) ?? []).filter(({ time }) => time < now);
+      predictions.set(path, [...history, { time: now, value: typeof value === 'number' ? value : null }]);
+    }
+  }
+
   return {
     events(inputs, now) {
       for (const input of inputs) {
-        const profile = identify(input.profile);
+        const profile = identify(input.profile, now);
         const uniqueId = input.uniqueId ?? '';
         if (arrived.has(uniqueId)) continue;
         arrived.add(uniqueId);
@@ -96,9 +112,9 @@ export function createModel(): Model {
         });
       }
     },
-    profiles(inputs) {
+    profiles(inputs, now) {
       for (const input of inputs) {
-        const profile = identify(input.identifiers);
+        const profile = identify(input.identifiers, now);
         for (const name of TEXT_FIELDS) {
           const value = input[name];
           if (value === null) profile.fields.delete(name);
@@ -117,12 +133,13 @@ export function createModel(): Model {
             profile.properties[name] = before.filter((value) => !listOf(values).includes(value));
           }
         }
+        remember(profile, now);
       }
     },
     consents(inputs, now) {
       for (const { identifiers, channel, status, at, source } of inputs) {
         const time = Math.min(at ?? now, now);
-        identify(identifiers).consents.push({ channel, status, time, source: source ?? null });
+        identify(identifiers, now).consents.push({ channel, status, time, source: source ?? null });
       }
     },
     living: () => [...everyone],
@@ -141,11 +158,11 @@ export function createModel(): Model {
 
 /** `number` is the profile's within its account. */
 export function factsAbout(
-  { fields, location, properties, events, consents }: ModelProfile,
+  { fields, location, properties, events, consents, predictions }: ModelProfile,
   number: number,
 ): ProfileFacts {
   const attributes = new Map([...fields, ...flatten({ location, properties })]);
-  return profileFacts({ number, attributes, events, consents: newestOf(consents) });
+  return profileFacts({ number, attributes, events, consents: newestOf(consents), predictions });
 }
 
 /** Null takes a value away. */

@@ -13,13 +13,20 @@ afterAll(() => world.close());
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 10, 12];
 const coverage: Coverage = new Map();
-const total = { steps: 0, cases: 0, changes: 0, timeChanges: 0, consentChanges: 0 };
+const total = { steps: 0, cases: 0, changes: 0, timeChanges: 0, consentChanges: 0, trendChanges: 0 };
 
 test.each(SEEDS)(
   'reference, audience, members, log and subscription agree after every step (seed %i)',
   async (seed) => {
-    const result = await runScript(world, seed, 40, coverage);
-    for (const name of ['steps', 'cases', 'changes', 'timeChanges', 'consentChanges'] as const)
+    const result = await runScript(world, seed, 50, coverage);
+    for (const name of [
+      'steps',
+      'cases',
+      'changes',
+      'timeChanges',
+      'consentChanges',
+      'trendChanges',
+    ] as const)
       total[name] += result[name];
   },
   120_000,
@@ -28,10 +35,11 @@ test.each(SEEDS)(
 test('the scripts have brought about entries and exits, by time alone and by consents as well', () => {
   console.log(
     `pipeline: ${total.steps} steps, ${total.cases} cases, ${total.changes} entries and exits, ` +
-      `${total.timeChanges} of them by time alone, ${total.consentChanges} by consents; covered: ${describeCoverage(coverage)}`,
+      `${total.timeChanges} of them by time alone, ${total.consentChanges} by consents, ${total.trendChanges} by time over predictions; covered: ${describeCoverage(coverage)}`,
   );
   expect(total.cases).toBeGreaterThan(3_000);
   expect(total.changes).toBeGreaterThan(100);
   expect(total.timeChanges).toBeGreaterThan(20);
-  expect(total.consentChanges).toBeGreaterThan(5);
+  expect(total.consentChanges).toBeGreaterThan(2);
+  expect(total.trendChanges).toBeGreaterThan(0);
 });

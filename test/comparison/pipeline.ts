@@ -14,7 +14,7 @@ import { groupBy } from '../../src/runtime/group-by.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { encodeId } from '../../src/runtime/global-ids.ts';
 import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
-import { evaluate, parseCondition } from '../../src/segments/index.ts';
+import { criteriaOf, evaluate, parseCondition } from '../../src/segments/index.ts';
 import { query } from '../../src/storage/clickhouse/connect.ts';
 import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
 import { identifiers } from '../../src/storage/mysql/schema.ts';
@@ -38,6 +38,8 @@ export interface ScriptResult {
   timeChanges: number;
   /** How many a change of consent had caused. */
   consentChanges: number;
+  /** How many time alone had caused in segments that ask how a prediction has changed. */
+  trendChanges: number;
 }
 
 interface LiveSegment {
@@ -67,7 +69,14 @@ export async function runScript(
   const certain = certainKinds(random, [world.clock.now()], seed);
   const log: MembershipChange[] = [];
   const subscriber = subscribe(world, account);
-  const tally: ScriptResult = { steps: 0, cases: 0, changes: 0, timeChanges: 0, consentChanges: 0 };
+  const tally: ScriptResult = {
+    steps: 0,
+    cases: 0,
+    changes: 0,
+    timeChanges: 0,
+    consentChanges: 0,
+    trendChanges: 0,
+  };
   const trace: string[] = [];
   let position: string | null = null;
 
@@ -79,7 +88,7 @@ export async function runScript(
         return model.events(step.inputs, world.clock.now());
       case 'profiles':
         await stored(await acceptProfiles(world, account, step.inputs), step.inputs.length);
-        return model.profiles(step.inputs);
+        return model.profiles(step.inputs, world.clock.now());
       case 'consents':
         await stored(await acceptConsents(world, account, step.inputs), step.inputs.length);
         return model.consents(step.inputs, world.clock.now());
@@ -142,6 +151,10 @@ export async function runScript(
     const changes = await readOn();
     tally.changes += changes.length;
     tally.consentChanges += changes.filter(({ cause }) => cause === 'CONSENT').length;
+    tally.trendChanges += changes.filter(({ cause, segment }) => {
+      const leaves = criteriaOf(segments.get(segment)?.condition ?? { kind: 'any', children: [] });
+      return cause === 'TIME' && leaves.some((leaf) => leaf.kind === 'prediction' && leaf.change !== null);
+    }).length;
     const [only] = taken;
     if (only?.kind === 'advance' && taken.length === 1) checkDates(changes, segments, facts, from, now);
     const ids = [...segments.keys()];
@@ -222,6 +235,7 @@ export async function runScript(
           events: known.events,
           attributes: [...known.attributes],
           consents: [...known.consents],
+          predictions: [...known.predictions],
         });
       assert.deepEqual(holds, [!isMember, isMember, isMember], `not the instant of the change: ${shown()}`);
       assert(change.at > from && change.at <= now, `not within the time that has passed: ${shown()}`);
@@ -435,11 +449,12 @@ function same(said: readonly number[], wanted: readonly number[], message: () =>
 
 function describe(segment: LiveSegment, facts: ReadonlyMap<number, ProfileFacts>): string {
   const known = Object.fromEntries(
-    [...facts].map(([number, { attributes, events, consents }]) => [
+    [...facts].map(([number, { attributes, events, consents, predictions }]) => [
       number,
       {
         attributes: Object.fromEntries(attributes),
         consents: [...consents],
+        predictions: [...predictions],
         events: events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
       },
     ]),

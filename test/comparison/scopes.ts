@@ -5,8 +5,16 @@ import assert from 'node:assert/strict';
 import { evaluateSubjects, type Subject } from '../../src/evaluation/changed-profiles.ts';
 import { isTrue } from '../../src/evaluation/diff.ts';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
-import { consentLine, eventKey, eventLine, profileLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
-import type { Condition, ProfileFacts, Value } from '../../src/segments/ast.ts';
+import {
+  consentLine,
+  eventKey,
+  eventLine,
+  predictionLine,
+  profileLine,
+  traitLine,
+  uuidOf,
+} from '../../src/ingest/rows.ts';
+import type { Condition, Leaf, ProfileFacts, Value } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { dayOf, startOfDay } from '../../src/segments/calendar.ts';
 import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
@@ -24,6 +32,7 @@ import {
   type CaseOptions,
   type RandomCase,
 } from './generate.ts';
+import { everyChangeCondition } from './predictions.ts';
 import { seededRandom, type Random } from './random.ts';
 
 export interface ScopesResult {
@@ -70,7 +79,11 @@ export async function compareScopes(
   const place: Place = { account, metrics, timeZone };
   // Shared out among six seeds.
   const window = () => randomWindow(random, one.instants);
-  const dated = [...everyDateCondition(random, window), ...everyConsentCondition(random, window)];
+  const dated = [
+    ...everyDateCondition(random, window),
+    ...everyConsentCondition(random, window),
+    ...everyChangeCondition(random),
+  ];
   const inputs = [
     ...one.conditions,
     ...certainComparisons(random, one.instants, seed),
@@ -190,9 +203,10 @@ function edgeInstants(
   random: Random,
 ): number[] {
   const [first = 0, last = first] = [around[0], around.at(-1)];
-  const edges = (kind: 'event' | 'date') =>
+  const kindOf = ({ kind }: Leaf) => (kind === 'event' || kind === 'prediction' ? kind : 'date');
+  const edges = (kind: 'event' | 'prediction' | 'date') =>
     conditions.flatMap(criteriaOf).flatMap((criterion) => {
-      if ((criterion.kind === 'event') !== (kind === 'event')) return [];
+      if (kindOf(criterion) !== kind) return [];
       const within = criterion.kind === 'event' ? criterion.within : null;
       const dates = within?.kind === 'dates' ? [within.from, within.to].filter((at) => at !== null) : [];
       const points = [...facts.values()].flatMap((known) => {
@@ -203,11 +217,12 @@ function edgeInstants(
     });
   const midnights = around.map((at) => startOfDay(dayOf(at, timeZone) + random.between(0, 1), timeZone));
   const some = (instants: number[], count: number) => random.shuffle(instants).slice(0, count);
-  return [...some(edges('event'), 1), ...some(edges('date'), 1), ...some(midnights, 1)].flatMap((edge) => [
-    edge - 1,
-    edge,
-    edge + 1,
-  ]);
+  return [
+    ...some(edges('event'), 1),
+    ...some(edges('prediction'), 1),
+    ...some(edges('date'), 1),
+    ...some(midnights, 1),
+  ].flatMap((edge) => [edge - 1, edge, edge + 1]);
 }
 
 interface Writing {
@@ -227,7 +242,8 @@ async function writeCase(
   const numberOf = (id: string) => numbers.get(id) ?? 0;
   const profiles: string[] = [];
   const traits: string[] = [];
-  for (const [id, { attributes, consents }] of factsOf(one)) {
+  const values: string[] = [];
+  for (const [id, { attributes, consents, predictions }] of factsOf(one)) {
     const profile = numberOf(id);
     profiles.push(profileLine(account, profile, 1, true));
     if (gone.has(profile)) profiles.push(profileLine(account, profile, 2, false));
@@ -242,6 +258,14 @@ async function writeCase(
         traits.push(consentLine(account, profile, 1, channel, randomConsent(random, consent.time)));
       }
       traits.push(consentLine(account, profile, 2, channel, consent));
+    }
+    for (const [path, history] of predictions) {
+      for (const point of history) {
+        const value = (revision: number, of: number | null) =>
+          values.push(predictionLine(account, profile, revision, { path, time: point.time, value: of }));
+        if (random.chance(0.3)) value(1, random.pick([null, 0.2, 7]));
+        value(2, point.value);
+      }
     }
     for (const path of ['properties.plan', 'properties.price', 'firstName']) {
       if (attributes.has(path) || random.chance(0.5)) continue;
@@ -277,7 +301,7 @@ async function writeCase(
     return [eventLine(record, ids, flatten(record.properties))];
   });
   let inserts = 0;
-  const write = async (table: 'events' | 'traits' | 'profiles', lines: string[]) => {
+  const write = async (table: 'events' | 'traits' | 'predictions' | 'profiles', lines: string[]) => {
     const half = lines.length >> 1;
     for (const part of random.shuffle([lines.slice(0, half), lines.slice(half)])) {
       await insertLines(clickhouse, table, part, `case:${account}:${table}:${inserts++}`);
@@ -285,6 +309,7 @@ async function writeCase(
   };
   await write('profiles', profiles);
   await write('traits', random.shuffle(traits));
+  await write('predictions', random.shuffle(values));
   await write('events', events);
 }
 
@@ -303,6 +328,7 @@ function mismatch(
     number: facts.number,
     attributes: Object.fromEntries(facts.attributes),
     consents: [...facts.consents],
+    predictions: [...facts.predictions],
     events: facts.events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),
   };
   return [

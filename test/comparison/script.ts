@@ -13,8 +13,9 @@ import {
   randomWindow,
   type Json,
 } from './generate.ts';
-import { randomPlace, randomPredictions, randomProfileLeaf } from './generate-profile.ts';
+import { randomPlace, randomProfileLeaf } from './generate-profile.ts';
 import { factsAbout, IDENTIFIER_KINDS, type IdentifierKind, type Model, type ModelProfile } from './model.ts';
+import { DIMENSIONS, randomChange, randomPredictions } from './predictions.ts';
 import type { Random } from './random.ts';
 import { CITIES, FIRST_NAMES, METRICS, NUMBERS, TEXTS } from './vocabulary.ts';
 
@@ -52,6 +53,8 @@ const WINDOWS = [
   ['P7D', 7 * DAY],
   ['P30D', 30 * DAY],
 ] as const;
+/** No leap goes beyond: in 2106 the clock ends by which ClickHouse forgets future events, and all seeds share one time. */
+const FARTHEST = Date.UTC(2080, 0, 1);
 const PEOPLE = 7;
 const SEGMENTS = 9;
 
@@ -64,6 +67,7 @@ export function nextStep(situation: Situation): Step {
     ...repeat(6, () => events(situation)),
     ...repeat(3, () => writes(situation)),
     ...repeat(3, () => links(situation)),
+    ...repeat(3, () => risk(situation)),
     ...repeat(3, () => consents(situation)),
     ...repeat(3, () => nextAdvance(situation)),
     ...repeat(segments.length < SEGMENTS ? 2 : 0, () => create(situation)),
@@ -139,6 +143,15 @@ function writes(situation: Situation): Step {
   };
 }
 
+/** Of few people, so that it rises and falls again. */
+function risk({ random }: Situation): Step {
+  const properties = { $predictions: { churnRisk: random.pick([0, 0.5, 1]) } };
+  return {
+    kind: 'profiles',
+    inputs: [{ identifiers: { externalId: `p${random.between(1, 2)}` }, properties }],
+  };
+}
+
 /** Writes with several identifiers: whoever they lead to is one person from now on. Chains come about by themselves. */
 function links(situation: Situation): Step {
   const { random, spread } = situation;
@@ -185,7 +198,7 @@ function edit(situation: Situation): Step {
 /** To the very edge of something, around it, a little, or as far as after a night, a month, a season of downtime. */
 export function nextAdvance(situation: Situation): Step {
   const { random, now } = situation;
-  const edges = edgesAhead(situation);
+  const edges = edgesAhead(situation).filter(({ at }) => at < FARTHEST);
   const turning = edges.filter(({ turns }) => turns);
   const ahead = (turning.length > 0 && random.chance(0.6) ? turning : edges)
     .map(({ at }) => at)
@@ -251,6 +264,7 @@ function condition({ random, now }: Situation): Json {
     random.pick<() => Json>([
       () => ({ property: { path: 'properties.due', filter: { date: date() } } }),
       () => ({ event: { metric: metric(random), where: [{ path: 'due', filter: { date: date() } }] } }),
+      () => ({ prediction: { dimension: random.pick(DIMENSIONS), change: randomChange(random) } }),
     ])();
   const timely = () => (random.chance(0.4) ? dated() : windowed());
   if (random.chance(0.5)) return timely();
@@ -299,12 +313,12 @@ function write({ random, now }: Situation, identifiers: ProfileInput['identifier
         Object.entries(randomPlace(random)).map(([name, value]) => [name, orNull(value)]),
       ),
     })),
-    ...maybe(0.7, 'properties', () => {
+    ...maybe(0.8, 'properties', () => {
       const { '': _, ...properties } = randomProperties(random, [now]);
       return {
         ...properties,
         ...(random.chance(0.2) && { plan: null }),
-        ...(random.chance(0.3) && {
+        ...(random.chance(0.6) && {
           $predictions: orNull({
             ...randomPredictions(random),
             ...(random.chance(0.6) && { expectedNextOrderAt: randomDate(random, [now]) }),

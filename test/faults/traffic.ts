@@ -118,7 +118,7 @@ export async function startTraffic(
     const inputs = [someWrite()];
     const { accepted } = await insist(() => acceptProfiles(accepting, account, inputs));
     assert.equal(accepted, inputs.length);
-    model.profiles(inputs);
+    model.profiles(inputs, 0);
   }
 
   async function createOne(): Promise<void> {

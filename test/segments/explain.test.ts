@@ -26,6 +26,19 @@ function nodes(condition: Condition, explanation: Explanation): [Condition, Expl
   return [[condition, explanation], ...children];
 }
 
+const rising = {
+  ...profile({ properties: { $predictions: { churnRisk: 0.5 } } }),
+  predictions: new Map([
+    [
+      'properties.$predictions.churnRisk',
+      [
+        { time: NOW - 10 * DAY, value: 0.25 },
+        { time: NOW - DAY / 2, value: 0.5 },
+      ],
+    ],
+  ]),
+};
+
 describe('explain', () => {
   it.each<[string, unknown, ProfileFacts, object]>([
     [
@@ -71,6 +84,24 @@ describe('explain', () => {
       { property: { path: 'properties.x', filter: { date: { next: 'P7D' } } } },
       profile({ properties: { x: '2026-02-20' } }),
       { text: '"2026-02-20", in 9 days', actual: '2026-02-20' },
+    ],
+    [
+      'a change, with a number',
+      {
+        prediction: {
+          dimension: 'CHURN_RISK',
+          number: { atLeast: 0.75 },
+          change: { by: 0.25, within: 'P1D' },
+        },
+      },
+      rising,
+      { text: '0.5 now, 0.25 1 day ago', actual: 0.5, missing: 0.25 },
+    ],
+    [
+      'a change alone',
+      { prediction: { dimension: 'CHURN_RISK', change: { by: 1, within: 'P30D' } } },
+      rising,
+      { text: '0.5 now, no value 30 days ago', actual: null, missing: null },
     ],
     [
       'no consent',

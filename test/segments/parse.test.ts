@@ -227,7 +227,6 @@ describe('parseCondition', () => {
     [{ sequence: { steps: [step('A'), step('B')] } }, 'sequence'],
     [segment, 'segment'],
     [{ not: { all: [order({}), segment] } }, 'not.all.1.segment'],
-    [{ prediction: { dimension: 'CHURN_RISK', change: { by: 0.2, within: 'PT1H' } } }, 'prediction.change'],
   ])('says of what is not computed yet: %j', (input, path) => {
     const result = parseSupported(input, NO_POSTAL_CODES);
     expect(result.ok ? [] : result.errors.map((error) => `${error.code} ${error.path.join('.')}`)).toEqual([

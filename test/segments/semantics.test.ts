@@ -233,6 +233,7 @@ const SENTENCES: Record<string, () => void> = {
         { ...event, time: '2026-02-10T10:00:00Z', value: 2 },
       ],
       consents: {},
+      histories: {},
       conditions: [],
       instants: [],
     }).get('a');

@@ -117,7 +117,7 @@ export async function command(
  */
 export async function insertLines(
   clickhouse: ClickHouse,
-  table: 'events' | 'future_events' | 'dates' | 'traits' | 'profiles' | 'membership_log',
+  table: 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles' | 'membership_log',
   lines: string[],
   token: string,
 ): Promise<void> {
