@@ -14,7 +14,7 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { nothingKnown, readKnown, type KnownFacts } from './read-known.ts';
+import { nothingKnown, propertiesOf, readKnown, type KnownFacts } from './read-known.ts';
 import { covers, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
@@ -47,7 +47,7 @@ export interface KnownLimits {
   facts: number;
 }
 
-/** Some 100 MB in all the partitions that one process can own. Most people have done less than 300 things. */
+/** Some 150 MB in all the partitions that one process can own. Most people have done less than 300 things. */
 export const KNOWN_LIMITS: KnownLimits = {
   profilesAtOnce: 300,
   eventsPerProfile: 300,
@@ -228,7 +228,7 @@ function learn(known: Known, change: ProfileChange, mostEvents: number): boolean
     metric,
     time: event.time,
     value: content.value,
-    properties: new Map(content.properties.filter(([path]) => paths.has(path)) as [string, Value][]),
+    properties: propertiesOf(content.properties.filter(([path]) => paths.has(path)) as [string, Value][]),
   });
   if (known.events.length > mostEvents) known.events = null;
   return true;

@@ -16,6 +16,7 @@ export interface KnownFacts {
 const CHANNELS = new Map(
   (['EMAIL', 'SMS', 'PUSH'] as const).map((channel) => [consentAttribute(channel), channel]),
 );
+const NO_PROPERTIES: ReadonlyMap<string, Value> = new Map();
 const MAPS = ['texts', 'numbers', 'booleans', 'lists'] as const;
 
 type Properties = Record<string, string | number | boolean | string[]>;
@@ -101,6 +102,11 @@ export function nothingKnown(): KnownFacts {
   return { attributes: new Map(), revisions: new Map(), consents: new Map(), events: [] };
 }
 
+/** Most events have none that is looked at. */
+export function propertiesOf(entries: [string, Value][]): ReadonlyMap<string, Value> {
+  return entries.length === 0 ? NO_PROPERTIES : new Map(entries);
+}
+
 function eventOf(
   [metric, time, id, value, ...maps]: EventRow,
   names: ReadonlyMap<number, string>,
@@ -110,6 +116,6 @@ function eventOf(
     metric: names.get(metric) ?? '',
     time: Number(time),
     value,
-    properties: new Map(maps.flatMap((map) => Object.entries(map))),
+    properties: propertiesOf(maps.flatMap((map) => Object.entries(map))),
   };
 }
