@@ -1,6 +1,6 @@
 /** An audience that nobody saved: the all-profiles scope, asked on the spot. */
 import type { Clock } from '../runtime/clock.ts';
-import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { criteriaOf } from '../segments/normalise.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { readAccount } from '../storage/mysql/accounts.ts';
@@ -8,6 +8,7 @@ import type { MySql, Queries } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
+import { meaningOf } from './references.ts';
 
 export interface AudienceDeps {
   mysql: MySql;
@@ -52,11 +53,12 @@ export async function listAudience(
 }
 
 async function membersNow(deps: AudienceDeps, account: number, condition: Condition) {
-  const scope = await scopeOf(deps.mysql.db, account, condition);
-  return selectMembers(normalise(condition), { ...scope, at: deps.clock.now(), chunks: null });
+  const meaning = await meaningOf(deps.mysql, account, condition);
+  const scope = await scopeOf(deps.mysql.db, account, meaning);
+  return selectMembers(meaning, { ...scope, at: deps.clock.now(), chunks: null });
 }
 
-/** What a condition's evaluation has to know of the account, whoever is evaluated and when. */
+/** What a condition's evaluation, written out, has to know of the account, whoever is evaluated and when. */
 export async function scopeOf(
   db: Queries,
   account: number,

@@ -1,6 +1,7 @@
 /** How many profiles satisfy each part of a condition: every criterion is scanned once, the rest is algebra. */
 import type { Condition } from '../segments/ast.ts';
-import { criteriaOf, normalise } from '../segments/normalise.ts';
+import type { ConditionOf } from '../segments/expand.ts';
+import { criteriaOf } from '../segments/normalise.ts';
 import { describe } from '../segments/text.ts';
 import { isLeaf } from '../segments/tree.ts';
 import { query } from '../storage/clickhouse/connect.ts';
@@ -15,6 +16,7 @@ import {
 } from './all-profiles.ts';
 import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
+import { inFull, readMeanings } from './references.ts';
 
 export interface NodeCount {
   /** The node, as a sentence. */
@@ -31,8 +33,10 @@ export async function countNodes(
   account: number,
   condition: Condition,
 ): Promise<NodeCount> {
-  const scope = await scopeOf(deps.mysql.db, account, condition);
-  const { sql, parameters } = selectNodeCounts(condition, { ...scope, at: deps.clock.now(), chunks: null });
+  const conditionOf = await readMeanings(deps.mysql, account, condition);
+  const facts = await scopeOf(deps.mysql.db, account, inFull(condition, conditionOf));
+  const scope = { ...facts, at: deps.clock.now(), chunks: null };
+  const { sql, parameters } = selectNodeCounts(condition, scope, conditionOf);
   const rows = await query<{ counts: string[] }>(deps.clickhouse, sql, parameters.values);
   const counts = (rows[0]?.counts ?? []).map(Number).values();
   const named = (node: Condition): NodeCount => ({
@@ -44,9 +48,9 @@ export async function countNodes(
 }
 
 /** A SELECT of one row: `counts` of all nodes, each before its children. */
-export function selectNodeCounts(condition: Condition, scope: Scope): ChunkQuery {
+export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf: ConditionOf): ChunkQuery {
   const parameters = createParameters();
-  const criteria = criteriaOf(normalise(condition));
+  const criteria = criteriaOf(inFull(condition, conditionOf));
   const nameOf = (criterion: number) => `set_${criterion}`;
   const algebra = setAlgebra(criteria, nameOf);
   const counts: string[] = [];
@@ -58,7 +62,7 @@ export function selectNodeCounts(condition: Condition, scope: Scope): ChunkQuery
     return set;
   };
   const setOfNode = (node: Condition, children: string[]): string => {
-    if (isLeaf(node)) return algebra(normalise(node));
+    if (isLeaf(node)) return algebra(inFull(node, conditionOf));
     switch (node.kind) {
       case 'all':
         return balanced('bitmapAnd', children);

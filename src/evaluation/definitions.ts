@@ -1,13 +1,18 @@
 /** Creating, editing and deleting segments: write it down, then tell every evaluator partition. */
 import type { Clock } from '../runtime/clock.ts';
+import type { Condition } from '../segments/ast.ts';
+import type { ConditionError } from '../segments/parse.ts';
+import { placed, type QueryError } from '../segments/query.ts';
 import { toStored } from '../segments/stored.ts';
 import { parseSupported, parseSupportedQuery } from '../segments/unsupported.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';
+import { lockReferences, writeReferences } from '../storage/mysql/references.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { postalCodes } from '../storage/postal-codes.ts';
 import { EVALUATOR_PARTITIONS, PROFILE_CHANGES } from '../storage/topics.ts';
+import { directlyReferring, referenceErrors, targetsOf } from './references.ts';
 
 export interface DefinitionDeps {
   mysql: MySql;
@@ -18,7 +23,7 @@ export interface DefinitionDeps {
 export interface DefinitionError {
   index: null;
   field: string[] | null;
-  code: 'REQUIRED' | 'INVALID' | 'TOO_LONG' | 'TOO_LARGE' | 'TOO_MANY' | 'UNSUPPORTED' | 'NOT_FOUND';
+  code: ConditionError['code'] | 'CONFLICT';
   message: string;
   /** Of a mistake in a query, both from 1 on. */
   place?: { line: number; column: number };
@@ -31,6 +36,7 @@ export interface DefinitionInput {
 }
 
 const NAME_LENGTH = 255;
+const DEPENDENTS_NAMED = 10;
 
 /** The segment is COMPUTING until every partition has populated it. */
 export async function createSegment(
@@ -42,15 +48,20 @@ export async function createSegment(
   if ('userErrors' in checked) return { userErrors: [...nameErrors(input.name), ...checked.userErrors] };
   const userErrors = nameErrors(input.name);
   if (userErrors.length > 0) return { userErrors };
-  const segment = await insertSegment(
-    deps.mysql,
-    account,
-    input.name.trim(),
-    checked.definition,
-    deps.clock.now(),
-  );
-  await announce(deps.log, { kind: 'definition', account, segment, version: 1 });
-  return { segment };
+  const { condition, definition } = checked;
+  const targets = targetsOf(account, condition);
+  const made = await deps.mysql.db.transaction(async (tx) => {
+    // Nobody refers to a new segment yet: only those that it refers to must stay as they are.
+    if (targets.size > 0) await lockReferences(tx, account);
+    const errors = await referenceErrors(tx, account, null, condition);
+    if (errors.length > 0) return { userErrors: checked.inInput(errors) };
+    const segment = await insertSegment(tx, account, input.name.trim(), definition, deps.clock.now());
+    if (targets.size > 0) await writeReferences(tx, account, segment, targets);
+    return { segment };
+  });
+  if (made.segment === undefined) return { userErrors: made.userErrors };
+  await announce(deps.log, { kind: 'definition', account, segment: made.segment, version: 1 });
+  return { segment: made.segment };
 }
 
 /** A changed condition makes a new version, whose first differences are entries and exits like any other. */
@@ -66,27 +77,57 @@ export async function updateSegment(
     ...(checked && 'userErrors' in checked ? checked.userErrors : []),
   ];
   if (userErrors.length > 0) return { userErrors };
+  const defined = checked && 'definition' in checked ? checked : null;
   const change = {
     ...(input.name == null ? {} : { name: input.name.trim() }),
-    ...(checked && 'definition' in checked ? { definition: checked.definition } : {}),
+    ...(defined ? { definition: defined.definition } : {}),
   };
-  const changed = await changeSegment(deps.mysql, account, segment, change, deps.clock.now());
-  if (!changed) return { userErrors: [NOT_FOUND] };
+  const changed = await deps.mysql.db.transaction(async (tx) => {
+    if (defined) await lockReferences(tx, account);
+    const errors = defined ? await referenceErrors(tx, account, segment, defined.condition) : [];
+    if (defined && errors.length > 0) return { userErrors: defined.inInput(errors) };
+    const result = await changeSegment(tx, account, segment, change, deps.clock.now());
+    if (!result) return { userErrors: [NOT_FOUND] };
+    if (defined && result.isNew) {
+      await writeReferences(tx, account, segment, targetsOf(account, defined.condition));
+    }
+    return result;
+  });
+  if ('userErrors' in changed) return changed;
   if (changed.isNew)
     await announce(deps.log, { kind: 'definition', account, segment, version: changed.version });
   return { segment };
 }
 
-/** Nobody is said to have left a segment that is no more. */
+/** Nobody is said to have left a segment that is no more. Refused as long as other segments refer to it. */
 export async function deleteSegment(
   deps: DefinitionDeps,
   account: number,
   segment: number,
 ): Promise<{ deleted: true } | { userErrors: DefinitionError[] }> {
-  if (!(await markDeleted(deps.mysql, account, segment, deps.clock.now())))
-    return { userErrors: [NOT_FOUND] };
+  const userErrors = await deps.mysql.db.transaction(async (tx) => {
+    await lockReferences(tx, account);
+    const dependents = await directlyReferring(tx, account, segment);
+    if (dependents.length > 0) return [neededBy(dependents)];
+    if (!(await markDeleted(tx, account, segment, deps.clock.now()))) return [NOT_FOUND];
+    await writeReferences(tx, account, segment, []);
+    return [];
+  });
+  if (userErrors.length > 0) return { userErrors };
   await announce(deps.log, { kind: 'deleted', account, segment });
   return { deleted: true };
+}
+
+function neededBy(dependents: readonly string[]): DefinitionError {
+  const named = dependents.slice(0, DEPENDENTS_NAMED).join(', ');
+  const more =
+    dependents.length > DEPENDENTS_NAMED ? ` and ${dependents.length - DEPENDENTS_NAMED} more` : '';
+  return {
+    index: null,
+    field: ['id'],
+    code: 'CONFLICT',
+    message: `other segments refer to it: ${named}${more}; change or delete them first`,
+  };
 }
 
 const NOT_FOUND: DefinitionError = {
@@ -128,35 +169,43 @@ const NOTHING_SAID: DefinitionError = {
   message: 'say who is to be in it: condition or query',
 };
 
+interface Definition {
+  condition: Condition;
+  /** ConditionInput as JSON text. */
+  definition: string;
+  /** Mistakes in the condition as mistakes in what was sent. */
+  inInput(errors: ConditionError[]): DefinitionError[];
+}
+
 /** Null when nothing is said of the condition. */
 function checkDefinition({
   condition,
   query,
-}: DefinitionInput): { definition: string } | { userErrors: DefinitionError[] } | null {
+}: DefinitionInput): Definition | { userErrors: DefinitionError[] } | null {
   if (condition != null && query != null) {
     const message = 'condition and query are two ways to say the same; give one of them';
     return { userErrors: [{ index: null, field: ['input', 'query'], code: 'INVALID', message }] };
   }
   if (query != null) {
     const parsed = parseSupportedQuery(query, postalCodes);
-    if (parsed.ok) return { definition: toStored(parsed.condition) };
-    const userErrors = parsed.errors.map(({ line, column, code, message }): DefinitionError => ({
-      index: null,
-      field: ['input', 'query'],
-      code,
-      message,
-      place: { line, column },
-    }));
-    return { userErrors };
+    if (!parsed.ok) return { userErrors: parsed.errors.map(inQuery) };
+    return defined(parsed.condition, (errors) => placed(query, errors).map(inQuery));
   }
   if (condition == null) return null;
   const parsed = parseSupported(condition, postalCodes);
-  if (parsed.ok) return { definition: toStored(parsed.condition) };
-  const userErrors = parsed.errors.map(({ path, code, message }): DefinitionError => ({
-    index: null,
-    field: ['input', 'condition', ...path],
-    code,
-    message,
-  }));
-  return { userErrors };
+  return parsed.ok
+    ? defined(parsed.condition, (errors) => errors.map(inCondition))
+    : { userErrors: parsed.errors.map(inCondition) };
+}
+
+function defined(condition: Condition, inInput: Definition['inInput']): Definition {
+  return { condition, definition: toStored(condition), inInput };
+}
+
+function inQuery({ line, column, code, message }: QueryError): DefinitionError {
+  return { index: null, field: ['input', 'query'], code, message, place: { line, column } };
+}
+
+function inCondition({ path, code, message }: ConditionError): DefinitionError {
+  return { index: null, field: ['input', 'condition', ...path], code, message };
 }

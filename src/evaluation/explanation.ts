@@ -5,13 +5,15 @@ import type {
   ConsentFacts,
   EventFacts,
   Leaf,
+  NormalCondition,
   PropertyFilter,
   Value,
 } from '../segments/ast.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { explain, type Explanation as ExplanationNode } from '../segments/explain.ts';
 import { profileFacts } from '../segments/facts.ts';
-import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { criteriaOf, criterionKey, normalise } from '../segments/normalise.ts';
+import { evaluate } from '../segments/reference.ts';
 import { describe } from '../segments/text.ts';
 import { isLeaf } from '../segments/tree.ts';
 import { countProfileEvents, readProfileEvents } from '../storage/clickhouse/profile-events.ts';
@@ -20,6 +22,7 @@ import { metricsOf, type AudienceDeps } from './audience.ts';
 import { evaluateSubjects } from './changed-profiles.ts';
 import { isTrue } from './diff.ts';
 import { changesOf, gatherPredictions } from './past-predictions.ts';
+import { inFull, readMeanings } from './references.ts';
 
 export type { ExplanationNode };
 
@@ -56,27 +59,43 @@ export async function explainProfile(
   { number, attributes, consents }: Explained,
 ): Promise<Explanation> {
   const at = deps.clock.now();
+  const conditionOf = await readMeanings(deps.mysql, account, condition);
+  const leaves = criteriaOf(condition);
+  /** Of conditions on the membership of segments: what they mean. */
+  const meanings = new Map<string, NormalCondition>();
+  for (const leaf of leaves) meanings.set(criterionKey(leaf), inFull(leaf, conditionOf));
+  const meaningOf = (leaf: Leaf) => meanings.get(criterionKey(leaf)) ?? normalise(leaf);
+  const looks = leaves.flatMap((leaf): Leaf[] =>
+    leaf.kind === 'segment' ? criteriaOf(meaningOf(leaf)) : [leaf],
+  );
   const [row, metrics] = await Promise.all([
     readAccount(deps.mysql.db, account),
-    metricsOf(deps.mysql.db, account, [condition]),
+    metricsOf(deps.mysql.db, account, [{ kind: 'all', children: looks }]),
   ]);
   const context = { timeZone: row?.timezone ?? 'UTC' };
-  const leaves = criteriaOf(condition);
-  const readable = await readableMetrics(deps, account, number, leaves, metrics, at);
+  const readable = await readableMetrics(deps, account, number, looks, metrics, at);
   const [events, predictions] = await Promise.all([
-    eventsOf(deps, account, number, leaves, metrics, readable),
-    gatherPredictions(deps.clickhouse, { account, profile: number, at }, leaves),
+    eventsOf(deps, account, number, looks, metrics, readable),
+    gatherPredictions(deps.clickhouse, { account, profile: number, at }, looks),
   ]);
-  const facts = profileFacts({
+  const isKnown = (leaf: Leaf) =>
+    isGathered(leaf, predictions !== null) && usesOf(leaf).every(({ metric }) => readable.has(metric));
+  const known = (leaf: Leaf) =>
+    leaf.kind === 'segment' ? criteriaOf(meaningOf(leaf)).every(isKnown) : isKnown(leaf);
+  const alone = profileFacts({
     ...{ number, attributes, consents, events },
     predictions: predictions ?? new Map(),
   });
-  const known = (leaf: Leaf) =>
-    isGathered(leaf, predictions !== null) && usesOf(leaf).every(({ metric }) => readable.has(metric));
+  const memberships = new Set<string>();
+  for (const leaf of leaves) {
+    if (leaf.kind !== 'segment' || !known(leaf)) continue;
+    if (evaluate(meaningOf(leaf), alone, at, context) === leaf.member) memberships.add(leaf.id);
+  }
+  const facts = { ...alone, memberships };
 
   const decided = leaves.filter((leaf) => !known(leaf));
   const subject = { profile: number, instant: at };
-  const criteria = criteriaOf({ kind: 'all', children: decided.map(normalise) });
+  const criteria = criteriaOf({ kind: 'all', children: decided.map(meaningOf) });
   const truths =
     criteria.length === 0
       ? null
@@ -86,25 +105,25 @@ export async function explainProfile(
   const visit = (node: Condition): ExplanationNode => {
     if (criteriaOf(node).every(known)) return explain(node, facts, at, context);
     const children = isLeaf(node) ? [] : (node.kind === 'not' ? [node.child] : node.children).map(visit);
-    const satisfied = satisfiedBy(node, children, truthOf);
+    const satisfied = isLeaf(node)
+      ? isTrue(meaningOf(node), truthOf)
+      : combined(
+          node,
+          children.map((child) => child.satisfied),
+        );
     return { text: describe(node), satisfied, finding: null, flipsAt: null, children };
   };
   return { complete: decided.length === 0, root: visit(condition) };
 }
 
-function satisfiedBy(
-  node: Condition,
-  children: readonly ExplanationNode[],
-  truthOf: (criterion: string) => boolean,
-): boolean {
-  if (isLeaf(node)) return isTrue(normalise(node), truthOf);
-  switch (node.kind) {
+function combined({ kind }: Exclude<Condition, Leaf>, children: readonly boolean[]): boolean {
+  switch (kind) {
     case 'all':
-      return children.every(({ satisfied }) => satisfied);
+      return children.every(Boolean);
     case 'any':
-      return children.some(({ satisfied }) => satisfied);
+      return children.some(Boolean);
     case 'not':
-      return !children.some(({ satisfied }) => satisfied);
+      return !children.some(Boolean);
   }
 }
 

@@ -1,10 +1,10 @@
 /** What time alone will do to a segment: the all-profiles scope at two instants, compared. */
-import { normalise } from '../segments/normalise.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query } from '../storage/clickhouse/connect.ts';
 import { selectMembers } from './all-profiles.ts';
 import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
+import { meaningOf } from './references.ts';
 
 export interface Forecast {
   leaving: number;
@@ -21,11 +21,11 @@ export async function forecastMembers(
   condition: Condition,
   withinMs: number,
 ): Promise<Forecast> {
-  const scope = await scopeOf(deps.mysql.db, account, condition);
-  const normal = normalise(condition);
+  const meaning = await meaningOf(deps.mysql, account, condition);
+  const scope = await scopeOf(deps.mysql.db, account, meaning);
   const parameters = createParameters();
   const now = deps.clock.now();
-  const membersAt = (at: number) => selectMembers(normal, { ...scope, at, chunks: null }, parameters).sql;
+  const membersAt = (at: number) => selectMembers(meaning, { ...scope, at, chunks: null }, parameters).sql;
   const rows = await query<{ leaving: string; joining: string }>(
     deps.clickhouse,
     `SELECT

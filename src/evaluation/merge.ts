@@ -110,6 +110,8 @@ async function copy(
             FROM ${table}
             WHERE account = {account:UInt32} AND ${among} profile IN {targets:Array(UInt32)}
           )
+        -- Two sources of a target share events when one of them has been merged into the other before.
+        LIMIT 1 BY ${targetOf}, id
       )`);
   }
 }

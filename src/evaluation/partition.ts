@@ -8,7 +8,7 @@ import { criterionKey } from '../segments/normalise.ts';
 import { groupBy } from '../runtime/group-by.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
-import { readInForce, readNotInForce, markInForce, readDefinition } from '../storage/mysql/definitions.ts';
+import { readInForce } from '../storage/mysql/definitions.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
@@ -16,14 +16,16 @@ import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics
 import { timeZoneOf } from './audience.ts';
 import type { Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
-import { differences, openQuestions, type Difference, type Question } from './diff.ts';
+import { createDefiner } from './definer.ts';
+import { inForceTogether } from './dependents.ts';
+import { differences, openQuestions, type Difference, type Question, type Reason } from './diff.ts';
 import { createKnownProfiles, type KnownLimits } from './known-profiles.ts';
 import { createMembershipCache } from './membership-cache.ts';
-import { diffWithStored } from './memberships.ts';
 import { copyEvents } from './merge.ts';
 import { midnightsIn, turnedBetween } from './midnights.ts';
-import { compileDefinition, createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
+import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
 import {
+  beginningsOf,
   dateDifferences,
   holds,
   questionsOfTime,
@@ -32,7 +34,7 @@ import {
   type Turning,
 } from './turnings.ts';
 import { usesOf } from './uses.ts';
-import { giveUp, isFaultOfDefinition, takeOver, type NewEntry, type WriterDeps } from './writer.ts';
+import { takeOver, type NewEntry, type WriterDeps } from './writer.ts';
 
 export interface PartitionDeps extends WriterDeps {
   logger: Logger;
@@ -64,7 +66,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
   const timeZones = new Map<number, string>();
-  for (const stored of await readInForce(deps.mysql.db, partition)) registry.put(compileDefinition(stored));
+  for (const segment of inForceTogether(await readInForce(deps.mysql.db, partition))) registry.put(segment);
   /** Accounts with profiles in this partition: the clock leaves the others alone. */
   const present = new Set<number>();
   for (const [account, index] of registry.accounts()) {
@@ -199,56 +201,23 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     );
   }
 
-  async function define(account: number, segment: number, version: number): Promise<void> {
-    const inForce = registry.get(segment);
-    if (inForce && inForce.version >= version) return;
-    const stored = await readDefinition(deps.mysql.db, segment, version);
-    if (!stored || stored.account !== account) return;
-    const next = compileDefinition(stored);
-    const at = writer.advance(0);
-    const chunks = await chunksOf(account);
-    if (chunks.length > 0) present.add(account);
-    if (chunks.length > 0 && !inForce) {
-      await writer.populate(account, { segment, version, at, chunks });
-      cache.forget(segment);
-    }
-    if (chunks.length > 0 && inForce) await redefine(next, at, chunks);
-    await markInForce(deps.mysql.db, partition, account, segment, version, at);
-    await metricsFor(account, [next]);
-    registry.put(next);
-    await useAll(account);
-  }
-
-  async function redefine(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
-    const { account, segment, version } = next;
-    const scope = { ...(await scopeFor(account, [next])), at, chunks };
-    for (const { entered, exited } of await diffWithStored(deps.clickhouse, segment, next.condition, scope)) {
-      const entry =
-        (kind: 'ENTERED' | 'EXITED') =>
-        (profile: number): NewEntry => ({
-          account,
-          segment,
-          version,
-          profile,
-          kind,
-          cause: 'DEFINITION',
-          at,
-          event: null,
-        });
-      await write([...entered.map(entry('ENTERED')), ...exited.map(entry('EXITED'))]);
-    }
-  }
-
-  /** A definition that ClickHouse cannot compute must not stop the partition. */
-  async function tryDefine(account: number, segment: number, version: number): Promise<void> {
-    try {
-      await define(account, segment, version);
-    } catch (error) {
-      if (!isFaultOfDefinition(error)) throw error;
-      deps.logger.error({ partition, segment, version, err: error }, 'a segment cannot be computed');
-      await giveUp(deps.mysql, segment, version);
-    }
-  }
+  const definer = createDefiner(deps, partition, {
+    writer,
+    registry,
+    write,
+    scopeFor,
+    async put(segment) {
+      await metricsFor(segment.account, [segment]);
+      registry.put(segment);
+      await useAll(segment.account);
+    },
+    async chunksFor(account) {
+      const chunks = await chunksOf(account);
+      if (chunks.length > 0) present.add(account);
+      return chunks;
+    },
+    forget: (segment) => cache.forget(segment),
+  });
 
   async function take(messages: ProfileChangeMessage[]): Promise<void> {
     const stop = metrics.evaluationBatchSeconds.startTimer();
@@ -276,7 +245,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
         merges.set(account, bySource.set(message.source, message));
       } else {
         await flush();
-        if (message.kind === 'definition') await tryDefine(account, message.segment, message.version);
+        if (message.kind === 'definition') await definer.define(account, message.segment, message.version);
         else {
           registry.remove(message.segment);
           cache.forget(message.segment);
@@ -309,8 +278,8 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
     const known = metricIds.get(account) ?? new Map<string, number>();
     const timeZone = await zoneOf(account);
-    const withMidnights = [...index.withMidnights()];
-    const midnights = withMidnights.length > 0 ? midnightsIn(after, until, timeZone) : [];
+    const withMidnights = new Map(index.withMidnights());
+    const midnights = withMidnights.size > 0 ? midnightsIn(after, until, timeZone) : [];
     const slice = { account, metrics: known, timeZone, edges: index.edges(), after, through: until };
     for await (const page of findCrossings(deps.clickhouse, slice)) {
       const mine = page.filter(({ profile }) => evaluatorPartition(account, profile) === partition);
@@ -318,10 +287,11 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     }
     if (midnights.length === 0) return;
     const scope = { account, metrics: known, timeZone, chunks: await chunksOf(account) };
-    for (const segment of withMidnights) {
+    for (const [segment, direct] of withMidnights) {
       const turned = await turnedBetween(deps.clickhouse, segment.condition, scope, [after, until]);
       // Those that crossed an edge as well have been written by now.
-      const turnings = turned.map((profile) => ({ profile, segment, instants: midnights }));
+      const instants = beginningsOf(midnights, direct);
+      const turnings = turned.map((profile) => ({ profile, segment, instants }));
       await takeTurnings(account, turnings, until);
     }
   }
@@ -334,13 +304,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
   }
 
-  async function catchUp(): Promise<void> {
-    for (const { account, segment, version } of await readNotInForce(deps.mysql.db, partition)) {
-      await tryDefine(account, segment, version);
-    }
-  }
-
-  return { take, tick, catchUp };
+  return { take, tick, catchUp: () => definer.catchUp() };
 }
 
 /** A question per profile and segment that a change can touch, with the last such change each way as its reason. */
@@ -348,8 +312,9 @@ function questionsOf(index: AccountIndex, changes: ProfileChange[]): Question[] 
   const questions = new Map<string, Question>();
   for (const change of changes) {
     const { profile } = change;
-    const reason = { cause: change.cause, at: change.at, event: change.event ?? null };
-    for (const [segment, { canBecomeTrue, canBecomeFalse }] of index.touchedBy(change)) {
+    const event = change.event ?? null;
+    for (const [segment, { canBecomeTrue, canBecomeFalse, direct }] of index.touchedBy(change)) {
+      const reason: Reason = { cause: direct ? change.cause : 'SEGMENT', at: change.at, event };
       const key = `${segment.segment}:${profile}`;
       const before = questions.get(key);
       questions.set(key, {

@@ -1,18 +1,21 @@
 /** The segments in force in one evaluator partition, and the inverted index: what a change can touch. */
 import { effectOfEvent, type Effect } from '../segments/effect.ts';
 import { timeEdgesOf, type TimeSource } from '../segments/edges.ts';
-import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { criteriaOf } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
-import { readStored } from '../segments/stored.ts';
 import { dependenciesOf } from '../segments/touch.ts';
 import type { Criterion, NormalCondition } from '../segments/ast.ts';
-import type { StoredDefinition } from '../storage/mysql/definitions.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 
 export interface SegmentInForce {
   account: number;
   segment: number;
   version: number;
+  /** As it was said: with conditions on the membership of other segments. */
+  own: NormalCondition;
+  /** Those segments. */
+  references: ReadonlySet<number>;
+  /** The same, written out: what is evaluated. */
   condition: NormalCondition;
   criteria: Criterion[];
 }
@@ -23,16 +26,22 @@ export interface Edge {
   offset: number;
 }
 
+/** How something reaches a segment. */
+export interface Touch extends Effect {
+  /** Not only through other segments that it refers to. */
+  direct: boolean;
+}
+
 export interface AccountIndex {
   segments: ReadonlyMap<number, SegmentInForce>;
-  /** Segments that a change of a profile can touch, and which way. */
-  touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Effect]>;
-  /** Segments in which an event of the metric is measured. */
-  withMetric(metric: string): Iterable<SegmentInForce>;
+  /** Segments that a change of a profile can touch, and how. */
+  touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Touch]>;
+  /** Segments in which an event of the metric is measured; with each, whether directly. Of the next two alike. */
+  withMetric(metric: string): Iterable<[SegmentInForce, boolean]>;
   edges(): Edge[];
-  withEdge(edge: Edge): Iterable<SegmentInForce>;
+  withEdge(edge: Edge): Iterable<[SegmentInForce, boolean]>;
   /** Segments that can flip at the beginning of any day on the account's calendar. */
-  withMidnights(): Iterable<SegmentInForce>;
+  withMidnights(): Iterable<[SegmentInForce, boolean]>;
 }
 
 export interface Registry {
@@ -42,18 +51,6 @@ export interface Registry {
   /** Brings a segment into force, in place of its former version. */
   put(segment: SegmentInForce): void;
   remove(segment: number): void;
-}
-
-/** Throws when the stored text is not a valid condition, which then was written by a newer version of Tidemark. */
-export function compileDefinition(stored: StoredDefinition): SegmentInForce {
-  const { account, segment, version } = stored;
-  let condition: NormalCondition;
-  try {
-    condition = normalise(readStored(stored.definition));
-  } catch (cause) {
-    throw new Error(`segment ${segment} v${version} cannot be read by this version`, { cause });
-  }
-  return { account, segment, version, condition, criteria: criteriaOf(condition) };
 }
 
 export function createRegistry(): Registry {
@@ -86,79 +83,94 @@ const EITHER_WAY: Effect = { canBecomeTrue: true, canBecomeFalse: true };
 
 function createIndex() {
   const segments = new Map<number, SegmentInForce>();
-  const byMetric = new Map<string, Map<SegmentInForce, Effect>>();
-  const byAttribute = new Map<string, Set<SegmentInForce>>();
-  const byEdge = new Map<string, { edge: Edge; segments: Set<SegmentInForce> }>();
-  const midnights = new Set<SegmentInForce>();
+  const byMetric = new Map<string, Map<SegmentInForce, Touch>>();
+  const byAttribute = new Map<string, Map<SegmentInForce, boolean>>();
+  const byEdge = new Map<string, Map<SegmentInForce, boolean>>();
+  const edges = new Map<string, Edge>();
+  const midnights = new Map<SegmentInForce, boolean>();
   const nameOf = ({ source, offset }: Edge) => `${offset}:${JSON.stringify(source)}`;
-  const edgesOf = (segment: SegmentInForce): Edge[] =>
-    segment.criteria.flatMap((criterion) =>
-      timeEdgesOf(criterion).crossings.flatMap(({ source, ages }) =>
-        ages.map((offset) => ({ source, offset })),
-      ),
-    );
   return {
     segments: segments as ReadonlyMap<number, SegmentInForce>,
     add(segment: SegmentInForce) {
       segments.set(segment.segment, segment);
-      const { metrics } = dependenciesOf(segment.condition);
-      for (const metric of metrics) {
-        const effects = byMetric.get(metric) ?? new Map<SegmentInForce, Effect>();
-        byMetric.set(metric, effects.set(segment, effectOfEvent(segment.condition, metric)));
+      const { condition } = segment;
+      const all = lookedAt(condition);
+      const own = segment.references.size === 0 ? all : lookedAt(segment.own);
+      for (const metric of all.metrics) {
+        const touch = { ...effectOfEvent(condition, metric), direct: own.metrics.has(metric) };
+        addTo(byMetric, metric, segment, touch);
       }
-      for (const attribute of attributesOf(segment)) addTo(byAttribute, attribute, segment);
-      for (const edge of edgesOf(segment)) {
-        const entry = byEdge.get(nameOf(edge)) ?? { edge, segments: new Set() };
-        byEdge.set(nameOf(edge), entry);
-        entry.segments.add(segment);
+      for (const attribute of all.attributes)
+        addTo(byAttribute, attribute, segment, own.attributes.has(attribute));
+      const ownEdges = new Set(own.edges.map(nameOf));
+      for (const edge of all.edges) {
+        const name = nameOf(edge);
+        edges.set(name, edge);
+        addTo(byEdge, name, segment, ownEdges.has(name));
       }
-      if (segment.criteria.some((criterion) => timeEdgesOf(criterion).midnights)) midnights.add(segment);
+      if (all.midnights) midnights.set(segment, own.midnights);
     },
     remove(id: number) {
       const segment = segments.get(id);
       if (!segment) return;
       segments.delete(id);
       midnights.delete(segment);
-      const { metrics } = dependenciesOf(segment.condition);
-      for (const metric of metrics) removeFrom(byMetric, metric, segment);
-      for (const attribute of attributesOf(segment)) removeFrom(byAttribute, attribute, segment);
-      for (const edge of edgesOf(segment)) {
-        const entry = byEdge.get(nameOf(edge));
-        entry?.segments.delete(segment);
-        if (entry?.segments.size === 0) byEdge.delete(nameOf(edge));
+      const all = lookedAt(segment.condition);
+      for (const metric of all.metrics) removeFrom(byMetric, metric, segment);
+      for (const attribute of all.attributes) removeFrom(byAttribute, attribute, segment);
+      for (const name of all.edges.map(nameOf)) {
+        removeFrom(byEdge, name, segment);
+        if (!byEdge.has(name)) edges.delete(name);
       }
     },
-    touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Effect]> {
+    touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Touch]> {
       if (change.whole || change.gone) {
-        return [...segments.values()].map((segment): [SegmentInForce, Effect] => [segment, EITHER_WAY]);
+        return [...segments.values()].map((segment) => [segment, { ...EITHER_WAY, direct: true }]);
       }
       const touched = new Map(change.metric === undefined ? [] : byMetric.get(change.metric));
       for (const attribute of change.attributes ?? []) {
-        for (const segment of byAttribute.get(attribute) ?? []) touched.set(segment, EITHER_WAY);
+        for (const [segment, direct] of byAttribute.get(attribute) ?? []) {
+          const before = touched.get(segment)?.direct ?? false;
+          touched.set(segment, { ...EITHER_WAY, direct: direct || before });
+        }
       }
       return touched;
     },
-    withMetric: (metric: string): Iterable<SegmentInForce> => byMetric.get(metric)?.keys() ?? [],
-    edges: () => [...byEdge.values()].map(({ edge }) => edge),
-    withEdge: (edge: Edge): Iterable<SegmentInForce> => byEdge.get(nameOf(edge))?.segments ?? [],
-    withMidnights: (): Iterable<SegmentInForce> => midnights,
+    *withMetric(metric: string): Iterable<[SegmentInForce, boolean]> {
+      for (const [segment, { direct }] of byMetric.get(metric) ?? []) yield [segment, direct];
+    },
+    edges: () => [...edges.values()],
+    withEdge: (edge: Edge): Iterable<[SegmentInForce, boolean]> => byEdge.get(nameOf(edge)) ?? [],
+    withMidnights: (): Iterable<[SegmentInForce, boolean]> => midnights,
   };
 }
 
-/** Attributes as changes name them: paths, those of predictions too, and what stands for consents. */
-function attributesOf({ condition }: SegmentInForce): string[] {
-  const { attributes, predictions, consents } = dependenciesOf(condition);
-  return [...new Set([...attributes, ...predictions]), ...[...consents].map(consentAttribute)];
+/** What a condition depends on. Attributes as changes name them: paths, those of predictions too, and consents. */
+function lookedAt(condition: NormalCondition) {
+  const { metrics, attributes, predictions, consents } = dependenciesOf(condition);
+  const times = criteriaOf(condition).map(timeEdgesOf);
+  return {
+    metrics,
+    attributes: new Set([...attributes, ...predictions, ...[...consents].map(consentAttribute)]),
+    edges: times.flatMap(({ crossings }) =>
+      crossings.flatMap(({ source, ages }) => ages.map((offset): Edge => ({ source, offset }))),
+    ),
+    midnights: times.some((edges) => edges.midnights),
+  };
 }
 
-function addTo(index: Map<string, Set<SegmentInForce>>, key: string, segment: SegmentInForce): void {
-  const set = index.get(key) ?? new Set();
-  index.set(key, set);
-  set.add(segment);
+function addTo<V>(
+  index: Map<string, Map<SegmentInForce, V>>,
+  key: string,
+  segment: SegmentInForce,
+  value: V,
+): void {
+  const map = index.get(key) ?? new Map<SegmentInForce, V>();
+  index.set(key, map.set(segment, value));
 }
 
-function removeFrom(
-  index: Map<string, Set<SegmentInForce> | Map<SegmentInForce, Effect>>,
+function removeFrom<V>(
+  index: Map<string, Map<SegmentInForce, V>>,
   key: string,
   segment: SegmentInForce,
 ): void {

@@ -1,13 +1,14 @@
 /** Whether time alone may have changed who satisfies a condition: far cheaper to know than who does. */
 import type { Condition } from '../segments/ast.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
-import { criteriaOf, normalise } from '../segments/normalise.ts';
+import { criteriaOf } from '../segments/normalise.ts';
 import { query } from '../storage/clickhouse/connect.ts';
 import { metricsOf, scopeOf, type AudienceDeps } from './audience.ts';
 import { moment } from './compile.ts';
 import { findCrossings } from './crossings.ts';
 import { midnightsIn } from './midnights.ts';
 import { createParameters } from './parameters.ts';
+import { meaningOf } from './references.ts';
 
 /** At an instant after `after` and not later than `through` (epoch milliseconds), by what is known now. */
 export async function mayHaveTurned(
@@ -17,11 +18,9 @@ export async function mayHaveTurned(
   after: number,
   through: number,
 ): Promise<boolean> {
-  const criteria = criteriaOf(normalise(condition));
-  // When members of segments come and go, only their evaluators know.
-  if (criteria.some(({ kind }) => kind === 'segment')) return true;
-  const scope = await scopeOf(deps.mysql.db, account, condition);
-  const found = criteria.map(timeEdgesOf);
+  const meaning = await meaningOf(deps.mysql, account, condition);
+  const scope = await scopeOf(deps.mysql.db, account, meaning);
+  const found = criteriaOf(meaning).map(timeEdgesOf);
   if (found.some(({ midnights }) => midnights) && midnightsIn(after, through, scope.timeZone).length > 0)
     return true;
   const edges = found.flatMap(({ crossings }) =>
@@ -38,7 +37,7 @@ export async function nextEventAhead(
   condition: Condition,
   after: number,
 ): Promise<number | null> {
-  const metrics = await metricsOf(deps.mysql.db, account, [condition]);
+  const metrics = await metricsOf(deps.mysql.db, account, [await meaningOf(deps.mysql, account, condition)]);
   const parameters = createParameters();
   const rows = await query<{ events: string; next: string }>(
     deps.clickhouse,

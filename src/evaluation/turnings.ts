@@ -8,8 +8,8 @@ import type { AccountIndex, SegmentInForce } from './registry.ts';
 export interface Turning {
   profile: number;
   segment: SegmentInForce;
-  /** Epoch milliseconds, in any order. */
-  instants: number[];
+  /** Epoch milliseconds, in any order; with each, whether it reaches the segment not only through others. */
+  instants: ReadonlyMap<number, boolean>;
 }
 
 export type Evaluate = (subjects: readonly Subject[], segments: readonly SegmentInForce[]) => Promise<Truths>;
@@ -23,20 +23,25 @@ export function turningsOf(
   page: readonly CrossingProfile[],
   midnights: readonly number[],
 ): Turning[] {
-  const withMidnights = new Set(midnights.length > 0 ? index.withMidnights() : []);
+  const withMidnights = new Map(midnights.length > 0 ? index.withMidnights() : []);
   return page.flatMap(({ profile, crossings }) => {
-    const bySegment = new Map<SegmentInForce, number[]>();
+    const bySegment = new Map<SegmentInForce, Map<number, boolean>>();
     for (const { edge, instant } of crossings) {
       const { source, offset } = edge;
       const hasCome = source.of === 'event' && offset === 0;
-      for (const segment of hasCome ? index.withMetric(source.metric) : index.withEdge(edge)) {
-        const instants = bySegment.get(segment) ?? [...(withMidnights.has(segment) ? midnights : [])];
-        bySegment.set(segment, instants);
-        instants.push(instant);
+      for (const [segment, direct] of hasCome ? index.withMetric(source.metric) : index.withEdge(edge)) {
+        const daily = withMidnights.get(segment);
+        const instants = bySegment.get(segment) ?? beginningsOf(daily === undefined ? [] : midnights, daily);
+        bySegment.set(segment, instants.set(instant, direct || instants.get(instant) === true));
       }
     }
     return [...bySegment].map(([segment, instants]) => ({ profile, segment, instants }));
   });
+}
+
+/** Beginnings of days as instants of a turning. */
+export function beginningsOf(midnights: readonly number[], direct = false): Map<number, boolean> {
+  return new Map(midnights.map((midnight) => [midnight, direct]));
 }
 
 export function questionsOfTime(turnings: readonly Turning[], until: number): Question[] {
@@ -58,11 +63,12 @@ export async function dateDifferences(
     turnings.map(({ segment, profile, instants: of }) => [`${segment.segment}:${profile}`, of]),
   );
   const candidatesOf = ({ segment, profile }: Difference) =>
-    [...new Set(instants.get(`${segment.segment}:${profile}`) ?? [until])].sort((a, b) => a - b);
-  const dated = (difference: Difference, at: number): Difference => ({
-    ...difference,
-    reason: { ...difference.reason, at },
-  });
+    [...(instants.get(`${segment.segment}:${profile}`)?.keys() ?? [until])].sort((a, b) => a - b);
+  const dated = (difference: Difference, at: number): Difference => {
+    const { segment, profile } = difference;
+    const direct = instants.get(`${segment.segment}:${profile}`)?.get(at) ?? true;
+    return { ...difference, reason: { ...difference.reason, cause: direct ? 'TIME' : 'SEGMENT', at } };
+  };
   const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
   const truths = new Map<Difference, Truths>();
   for (let start = 0; start < ambiguous.length; start += DIFFERENCES_PER_ROUND) {

@@ -32,7 +32,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     work: (partition: EvaluatorPartition) => Promise<void>,
   ): Promise<void> {
     const run = entry.busy.then(async () => {
-      if (entry.broken) entry.partition = await openPartition(deps, number);
+      if (entry.broken) entry.partition = await takeOver(number);
       entry.broken = true;
       await work(entry.partition);
       entry.broken = false;
@@ -71,9 +71,15 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     }
   }
 
-  async function assign(_topic: string, number: number): Promise<void> {
+  /** Whatever its last owner was bringing into force comes before anything else: the members may be of it already. */
+  async function takeOver(number: number): Promise<EvaluatorPartition> {
     const partition = await openPartition(deps, number);
     await partition.catchUp();
+    return partition;
+  }
+
+  async function assign(_topic: string, number: number): Promise<void> {
+    const partition = await takeOver(number);
     const entry: OpenPartition = {
       partition,
       broken: false,

@@ -11,12 +11,12 @@ import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { encodeEntries, logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { markFailed, readDefinition } from '../storage/mysql/definitions.ts';
+import type { NormalCondition } from '../segments/ast.ts';
+import { markFailed } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { scopeOf } from './audience.ts';
 import { populate } from './memberships.ts';
-import { compileDefinition } from './registry.ts';
 
 export interface WriterDeps {
   log: Log;
@@ -31,6 +31,11 @@ export type NewEntry = Omit<LogEntry, 'partition' | 'sequence' | 'evaluatedAt'>;
 interface Population {
   segment: number;
   version: number;
+  /**
+   * Written out: a successor does exactly the same, whatever has become of the segments that it refers to. Absent from
+   * what older versions of Tidemark have put down.
+   */
+  condition?: NormalCondition;
   at: number;
   chunks: number[];
 }
@@ -151,10 +156,17 @@ export function isFaultOfDefinition(error: unknown): boolean {
   return typeof code === 'string' && ['62', '159', '167', '168', '241', '306', '427'].includes(code);
 }
 
-/** Tells the author of a segment that it cannot be computed. */
-export async function giveUp(mysql: MySql, segment: number, version: number): Promise<void> {
-  const reason = 'the condition needs more memory or time than there is; make it simpler';
+const TOO_COSTLY = 'the condition needs more memory or time than there is; make it simpler';
+
+/** Tells the author of a segment that it cannot be computed; returns what was said. */
+export async function giveUp(
+  mysql: MySql,
+  segment: number,
+  version: number,
+  reason = TOO_COSTLY,
+): Promise<string> {
   await markFailed(mysql.db, segment, version, reason);
+  return reason;
 }
 
 async function carryOutPopulation(
@@ -163,11 +175,9 @@ async function carryOutPopulation(
   population: Population,
   token: string,
 ): Promise<void> {
-  const stored = await readDefinition(deps.mysql.db, population.segment, population.version);
-  // Deleted meanwhile: nobody will ask for its members.
-  if (!stored) return;
-  const { condition } = compileDefinition(stored);
-  const { segment, at, chunks } = population;
+  const { segment, condition, at, chunks } = population;
+  // Unless it was finished, the segment is not in force yet, and is populated anew.
+  if (!condition) return;
   const scope = await scopeOf(deps.mysql.db, account, condition);
   await populate(deps.clickhouse, segment, condition, { ...scope, at, chunks }, token);
 }

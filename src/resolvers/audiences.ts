@@ -1,6 +1,7 @@
 /** Audiences that nobody saved, and conditions in general. */
 import { countAudience } from '../evaluation/audience.ts';
 import { countNodes, type NodeCount } from '../evaluation/breakdown.ts';
+import { referenceErrors } from '../evaluation/references.ts';
 import { mayHaveTurned, nextEventAhead } from '../evaluation/turned.ts';
 import type { Condition } from '../segments/ast.ts';
 import {
@@ -8,9 +9,10 @@ import {
   lint,
   parseSupported,
   parseSupportedQuery,
+  placed,
   toQuery,
-  type ParseResult,
-  type QueryResult,
+  type ConditionError,
+  type QueryError,
   type Warning,
 } from '../segments/index.ts';
 import { postalCodes } from '../storage/postal-codes.ts';
@@ -26,8 +28,24 @@ export interface Audience {
 }
 
 /** Throws BAD_USER_INPUT with everything that is wrong with the condition. */
-export function audienceOf(where: unknown): Audience {
-  return valid(parseSupported(where, postalCodes), 'condition');
+export async function audienceOf(ctx: Context, where: unknown): Promise<Audience> {
+  const parsed = parseSupported(where, postalCodes);
+  if (!parsed.ok) throw notValid('condition', parsed.errors);
+  const errors = await errorsOf(ctx, parsed.condition);
+  if (errors.length > 0) throw notValid('condition', errors);
+  return { condition: parsed.condition };
+}
+
+async function typedAudience(ctx: Context, query: string): Promise<Audience> {
+  const parsed = parseSupportedQuery(query, postalCodes);
+  if (!parsed.ok) throw notValid('query', parsed.errors);
+  const errors = await errorsOf(ctx, parsed.condition);
+  if (errors.length > 0) throw notValid('query', placed(query, errors));
+  return { condition: parsed.condition };
+}
+
+function errorsOf(ctx: Context, condition: Condition): Promise<ConditionError[]> {
+  return referenceErrors(ctx.deps.mysql.db, accountOf(ctx), null, condition);
 }
 
 interface AudienceArgs {
@@ -35,15 +53,14 @@ interface AudienceArgs {
   query?: string | null | undefined;
 }
 
-export function audience(_ctx: Context, { where, query }: AudienceArgs): Audience {
+export async function audience(ctx: Context, { where, query }: AudienceArgs): Promise<Audience> {
   if ((where == null) === (query == null)) throw badInput('Give exactly one of where and query.');
-  return query == null ? audienceOf(where) : valid(parseSupportedQuery(query, postalCodes), 'query');
+  return query == null ? audienceOf(ctx, where) : typedAudience(ctx, query);
 }
 
-function valid(parsed: ParseResult | QueryResult, what: 'condition' | 'query'): Audience {
-  if (parsed.ok) return { condition: parsed.condition };
-  throw badInput(`The ${what} is not valid. ${parsed.errors[0]?.message ?? ''}`, {
-    problems: parsed.errors.slice(0, 20),
+function notValid(what: 'condition' | 'query', errors: readonly (ConditionError | QueryError)[]): Error {
+  return badInput(`The ${what} is not valid. ${errors[0]?.message ?? ''}`, {
+    problems: errors.slice(0, 20),
   });
 }
 
@@ -54,8 +71,11 @@ export function audienceCount(ctx: Context, { condition }: Audience): Promise<nu
 const NOTHING_MORE = { profiles: [], segments: [], events: [] };
 
 /** The size now, then whenever it is another. Throws BAD_USER_INPUT like `audience`. */
-export function audienceCounts(ctx: Context, args: AudienceArgs): AsyncIterableIterator<number> {
-  const { condition } = audience(ctx, args);
+export async function audienceCounts(
+  ctx: Context,
+  args: AudienceArgs,
+): Promise<AsyncIterableIterator<number>> {
+  const { condition } = await audience(ctx, args);
   const account = accountOf(ctx);
   const { deps } = ctx;
   const source = {

@@ -8,7 +8,7 @@ import type { Channel, ConsentFacts } from '../segments/ast.ts';
 import { countProfiles } from '../storage/clickhouse/event-reads.ts';
 import { findProfile, listProfiles, type ProfileRow } from '../storage/mysql/profile-reads.ts';
 import { livingSegmentIds, type SegmentRow } from '../storage/mysql/segment-reads.ts';
-import { audienceOf, audienceCount } from './audiences.ts';
+import { audienceOf, audienceCount, type Audience } from './audiences.ts';
 import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
 import { accountOf, type Context } from './context.ts';
 
@@ -53,7 +53,7 @@ export async function profiles(
   args: PageArgs & { where?: unknown },
 ): Promise<Connection<ProfileEdge>> {
   if (args.where == null) return allProfiles(ctx, args);
-  return audienceMembers(ctx, audienceOf(args.where), args);
+  return audienceMembers(ctx, await audienceOf(ctx, args.where), args);
 }
 
 function allProfiles(ctx: Context, args: PageArgs): Promise<Connection<ProfileEdge>> {
@@ -68,7 +68,7 @@ function allProfiles(ctx: Context, args: PageArgs): Promise<Connection<ProfileEd
 
 export function audienceMembers(
   ctx: Context,
-  audience: ReturnType<typeof audienceOf>,
+  audience: Audience,
   args: PageArgs,
 ): Promise<Connection<ProfileEdge>> {
   return paginate('profiles', args, {

@@ -23,6 +23,7 @@ interface ConditionShape {
   prediction?: typeof PredictionCondition.$inferInput | null;
   sample?: typeof SampleCondition.$inferInput | null;
   consent?: typeof ConsentCondition.$inferInput | null;
+  segment?: typeof SegmentCondition.$inferInput | null;
 }
 
 const Measure = builder.inputType('MeasureInput', {
@@ -142,6 +143,15 @@ const ConsentCondition = builder.inputType('ConsentConditionInput', {
   }),
 });
 
+const SegmentCondition = builder.inputType('SegmentConditionInput', {
+  description:
+    'Whether someone is a member of another segment. It means what the condition of that segment means at this moment: when that one changes, this one follows at once.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The segment, one of this account.' }),
+    member: t.boolean({ defaultValue: true, description: 'false: everyone else.' }),
+  }),
+});
+
 export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput').implement({
   description:
     'A rule that a profile satisfies or not. Exactly one field. `all`, `any` and `not` nest, down to the limits in the documentation of the language.',
@@ -160,5 +170,6 @@ export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput
     prediction: t.field({ type: PredictionCondition, description: 'What is predicted of someone.' }),
     sample: t.field({ type: SampleCondition, description: 'Whether someone is in a random sample.' }),
     consent: t.field({ type: ConsentCondition, description: 'Which messages someone agrees to.' }),
+    segment: t.field({ type: SegmentCondition, description: 'Whether someone is in another segment.' }),
   }),
 });

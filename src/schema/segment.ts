@@ -217,7 +217,8 @@ builder.mutationFields((t) => ({
   segmentDelete: t.field({
     type: SegmentDeletePayload,
     authScopes: { anyOf: ['MANAGE'] },
-    description: 'Deletes a segment. Nobody is said to have left it. Needs the scope MANAGE.',
+    description:
+      'Deletes a segment, unless other segments refer to it. Nobody is said to have left it. Needs the scope MANAGE.',
     args: { id: t.arg.id({ required: true, description: 'Which segment.' }) },
     resolve: (_, args, ctx) => resolve.segmentDelete(ctx, args),
   }),

@@ -18,6 +18,14 @@ export const LIMITS = {
   path: 1_024,
   metricName: 256,
   segmentId: 256,
+  /**
+   * Segments that refer to one another, one after the other; and what they are together, written out as one: computing
+   * it takes as long as if it had been said so.
+   */
+  references: 10,
+  expandedConditions: 500,
+  expandedDepth: 100,
+  expandedCharacters: 4_000_000,
   /** A sample's. */
   salt: 256,
   postalCode: 16,

@@ -5,6 +5,7 @@ import {
   NO_POSTAL_CODES,
   parseCondition,
   type PostalCodes,
+  type ConditionError,
   type ConditionErrorCode,
   type ParseResult,
 } from './parse.ts';
@@ -80,6 +81,12 @@ export function readQuery(query: string, parse: (input: ConditionInput) => Parse
       wrong(offsetOf(cursor, input, path), code, message.slice(message.indexOf(': ') + 2)),
     ),
   };
+}
+
+/** Mistakes that were found in the condition of a query, with the places where they were typed. */
+export function placed(query: string, errors: ConditionError[]): QueryError[] {
+  const result = readQuery(query, () => ({ ok: false, errors }));
+  return result.ok ? [] : result.errors;
 }
 
 function anyOf(cursor: Cursor, depth: number): ConditionInput {

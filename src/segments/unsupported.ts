@@ -32,11 +32,10 @@ export function unsupportedIn(condition: Condition, path: Path = []): ConditionE
       return unsupportedIn(condition.child, [...path, 'not']);
     case 'sequence':
       return [refusal([...path, 'sequence'], 'combine event conditions with all')];
-    case 'segment':
-      return [refusal([...path, 'segment'], "repeat that segment's condition")];
     case 'event':
     case 'property':
     case 'consent':
+    case 'segment':
     case 'near':
     case 'region':
     case 'prediction':

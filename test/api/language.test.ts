@@ -164,7 +164,7 @@ describe('typed conditions', () => {
   });
 
   it('refuse at its place what cannot be computed yet', async () => {
-    const unsupported = 'phone is set and\n  is in segment "S"';
+    const unsupported = 'phone is set and\n  has done in order (A, then B)';
     const [problem] = problemsOf(await count(unsupported));
     expect(problem).toMatchObject({ code: 'UNSUPPORTED', line: 2, column: 3 });
     const { userErrors } = await make({ name: 'Later', query: unsupported });

@@ -48,6 +48,11 @@ export const WHOLE_LANGUAGE: readonly string[] = [
   ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `consent.since.${window}`),
 ];
 
+/** What the scripts of the pipeline must have had of segments that refer to one another; the scopes know none. */
+export const REFERENCES: readonly string[] = ['member', 'other', 'chain', 'edited'].map(
+  (part) => `segment.${part}`,
+);
+
 export function cover(coverage: Coverage, condition: Condition): void {
   const touch = (name: string) => coverage.set(name, (coverage.get(name) ?? 0) + 1);
   const number = (what: string, filter: NumberFilter) => touch(`${what}.${filter.op}`);
@@ -115,8 +120,10 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch('sample');
       if (condition.salt !== '') touch('sample.salted');
       return;
-    case 'sequence':
     case 'segment':
+      touch(`segment.${condition.member ? 'member' : 'other'}`);
+      return;
+    case 'sequence':
     case 'trend':
       touch(condition.kind);
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { useEngines } from '../support/engines.ts';
-import { describeCoverage, type Coverage } from './coverage.ts';
+import { describeCoverage, REFERENCES, type Coverage } from './coverage.ts';
 import { runScript } from './pipeline.ts';
 import { openWorld, START, type World } from './world.ts';
 
@@ -13,33 +13,38 @@ afterAll(() => world.close());
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 10, 12];
 const coverage: Coverage = new Map();
-const total = { steps: 0, cases: 0, changes: 0, timeChanges: 0, consentChanges: 0, trendChanges: 0 };
+const COUNTED = [
+  ...(['steps', 'cases', 'changes', 'timeChanges', 'consentChanges', 'trendChanges'] as const),
+  ...(['segmentChanges', 'segmentEvents', 'segmentTimes'] as const),
+];
+const total = Object.fromEntries(COUNTED.map((name) => [name, 0])) as Record<
+  (typeof COUNTED)[number],
+  number
+>;
 
 test.each(SEEDS)(
   'reference, audience, members, log and subscription agree after every step (seed %i)',
   async (seed) => {
     const result = await runScript(world, seed, 50, coverage);
-    for (const name of [
-      'steps',
-      'cases',
-      'changes',
-      'timeChanges',
-      'consentChanges',
-      'trendChanges',
-    ] as const)
-      total[name] += result[name];
+    for (const name of COUNTED) total[name] += result[name];
   },
   120_000,
 );
 
-test('the scripts have brought about entries and exits, by time alone and by consents as well', () => {
+test('the scripts have brought about entries and exits, by time alone, by consents and by other segments as well', () => {
   console.log(
     `pipeline: ${total.steps} steps, ${total.cases} cases, ${total.changes} entries and exits, ` +
-      `${total.timeChanges} of them by time alone, ${total.consentChanges} by consents, ${total.trendChanges} by time over predictions; covered: ${describeCoverage(coverage)}`,
+      `${total.timeChanges} of them by time alone, ${total.consentChanges} by consents, ` +
+      `${total.trendChanges} by time over predictions, ${total.segmentChanges} ` +
+      `by other segments (${total.segmentEvents} by events, ${total.segmentTimes} by time); covered: ${describeCoverage(coverage)}`,
   );
   expect(total.cases).toBeGreaterThan(3_000);
   expect(total.changes).toBeGreaterThan(100);
   expect(total.timeChanges).toBeGreaterThan(20);
   expect(total.consentChanges).toBeGreaterThan(2);
   expect(total.trendChanges).toBeGreaterThan(0);
+  expect(REFERENCES.filter((part) => !coverage.has(part))).toEqual([]);
+  expect(total.segmentChanges).toBeGreaterThan(20);
+  expect(total.segmentEvents).toBeGreaterThan(2);
+  expect(total.segmentTimes).toBeGreaterThan(2);
 });

@@ -14,7 +14,7 @@ import { groupBy } from '../../src/runtime/group-by.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { encodeId } from '../../src/runtime/global-ids.ts';
 import type { Condition, ProfileFacts } from '../../src/segments/ast.ts';
-import { criteriaOf, evaluate, parseCondition } from '../../src/segments/index.ts';
+import { criteriaOf, evaluate, parseCondition, referencesIn } from '../../src/segments/index.ts';
 import { query } from '../../src/storage/clickhouse/connect.ts';
 import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
 import { identifiers } from '../../src/storage/mysql/schema.ts';
@@ -40,11 +40,18 @@ export interface ScriptResult {
   consentChanges: number;
   /** How many time alone had caused in segments that ask how a prediction has changed. */
   trendChanges: number;
+  /** How many a change in another segment had caused, of which an event, and time alone. */
+  segmentChanges: number;
+  segmentEvents: number;
+  segmentTimes: number;
 }
 
 interface LiveSegment {
   segment: number;
+  id: string;
   condition: Condition;
+  /** Those that it refers to, all of them made before it. */
+  references: number[];
   /** The replayed members, and since when; null: since the population. Null as long as no population was seen. */
   members: Map<number, number | null> | null;
 }
@@ -76,6 +83,9 @@ export async function runScript(
     timeChanges: 0,
     consentChanges: 0,
     trendChanges: 0,
+    segmentChanges: 0,
+    segmentEvents: 0,
+    segmentTimes: 0,
   };
   const trace: string[] = [];
   let position: string | null = null;
@@ -96,7 +106,8 @@ export async function runScript(
         const made = await createSegment(world, account, { name: 'random', condition: step.condition });
         assert('segment' in made, JSON.stringify(made));
         const { segment } = made;
-        segments.set(segment, { segment, condition: conditionOf(step.condition, coverage), members: null });
+        const id = encodeId('Segment', account, segment);
+        segments.set(segment, { segment, id, ...defined(step.condition), members: null });
         return;
       }
       case 'edit': {
@@ -104,7 +115,10 @@ export async function runScript(
         assert('segment' in changed, JSON.stringify(changed));
         const segment = segments.get(step.segment);
         assert(segment);
-        segment.condition = conditionOf(step.condition, coverage);
+        Object.assign(segment, defined(step.condition));
+        if ([...segments.values()].some(({ references }) => references.includes(segment.segment))) {
+          coverage.set('segment.edited', (coverage.get('segment.edited') ?? 0) + 1);
+        }
         return;
       }
       case 'delete':
@@ -117,6 +131,26 @@ export async function runScript(
       case 'reconnect':
         return subscriber.reconnect();
     }
+  }
+
+  function defined(input: Json): Pick<LiveSegment, 'condition' | 'references'> {
+    const condition = conditionOf(input, coverage);
+    const named = new Set(referencesIn(condition).map(({ id }) => id));
+    const references = [...segments.values()].filter(({ id }) => named.has(id));
+    assert.equal(references.length, named.size, 'a script refers to living segments only');
+    if (references.some((one) => one.references.length > 0)) {
+      coverage.set('segment.chain', (coverage.get('segment.chain') ?? 0) + 1);
+    }
+    return { condition, references: references.map(({ segment }) => segment) };
+  }
+
+  /** With the segments that the profile is in, one after the other: each refers to earlier ones only. */
+  function withMemberships(known: ProfileFacts, at: number): ProfileFacts {
+    const memberships = new Set<string>();
+    for (const { id, condition } of segments.values()) {
+      if (evaluate(condition, { ...known, memberships }, at, { timeZone })) memberships.add(id);
+    }
+    return { ...known, memberships };
   }
 
   /** Streams overtake one another; what is stored is in order. Its evaluation may still take its time. */
@@ -155,13 +189,22 @@ export async function runScript(
       const leaves = criteriaOf(segments.get(segment)?.condition ?? { kind: 'any', children: [] });
       return cause === 'TIME' && leaves.some((leaf) => leaf.kind === 'prediction' && leaf.change !== null);
     }).length;
+    for (const { segment, cause, event } of changes) {
+      if (cause !== 'SEGMENT') continue;
+      tally.segmentChanges += 1;
+      if (event) tally.segmentEvents += 1;
+      const live = segments.get(segment);
+      // One that was edited in the same steps may have referred to another before.
+      if (live && taken.every(({ kind }) => kind !== 'edit')) assert.notDeepEqual(live.references, []);
+    }
     const [only] = taken;
     if (only?.kind === 'advance' && taken.length === 1) checkDates(changes, segments, facts, from, now);
     const ids = [...segments.keys()];
     const counts = await countMembers(world.clickhouse, account, ids);
+    const present = new Map([...facts].map(([number, known]) => [number, withMemberships(known, now)]));
     for (const segment of segments.values()) {
-      const wanted = [...facts]
-        .filter(([, known]) => evaluate(segment.condition, known, now, { timeZone }))
+      const wanted = [...present]
+        .filter(([, { memberships }]) => memberships.has(segment.id))
         .map(([n]) => n);
       const [stored, size, audience] = await Promise.all([
         listMembers(world.clickhouse, account, segment.segment, null, ALL),
@@ -169,7 +212,7 @@ export async function runScript(
         listAudience(world, account, segment.condition, null, ALL),
       ]);
       const about = `segment ${segment.segment} at ${now}`;
-      const explain = () => `${about}: ${describe(segment, facts)}`;
+      const explain = () => `${about}: ${describe(segment, present)}`;
       same(audience, wanted, () => `the audience is not what the reference says: ${explain()}`);
       assert.equal(size, wanted.length, `the audience is counted wrongly: ${about}`);
       same(
@@ -219,12 +262,23 @@ export async function runScript(
     now: number,
   ): void {
     for (const change of changes) {
-      const condition = live.get(change.segment)?.condition;
+      const segment = live.get(change.segment);
       const known = facts.get(change.profile);
-      assert(condition && known, `a change of something that is not there: ${JSON.stringify(change)}`);
-      assert.equal(change.cause, 'TIME');
+      assert(segment && known, `a change of something that is not there: ${JSON.stringify(change)}`);
+      const { condition } = segment;
+      const [before, then, today] = [change.at - 1, change.at, now].map(
+        (at) => withMemberships(known, at).memberships,
+      ) as [Set<string>, Set<string>, Set<string>];
+      if (change.cause === 'SEGMENT') {
+        const flips = segment.references.some((other) => {
+          const id = live.get(other)?.id ?? '';
+          return before.has(id) !== then.has(id);
+        });
+        assert(flips, `no segment that it refers to changed at this instant: ${JSON.stringify(change)}`);
+        tally.segmentTimes += 1;
+      } else assert.equal(change.cause, 'TIME');
       const isMember = change.kind === 'ENTERED';
-      const holds = [change.at - 1, change.at, now].map((at) => evaluate(condition, known, at, { timeZone }));
+      const holds = [before, then, today].map((memberships) => memberships.has(segment.id));
       const shown = () =>
         JSON.stringify({
           change,
@@ -342,7 +396,7 @@ export async function runScript(
     );
   } finally {
     await subscriber.stop();
-    for (const segment of segments.keys()) await deleteSegment(world, account, segment);
+    for (const segment of [...segments.keys()].reverse()) await deleteSegment(world, account, segment);
     await world.settle();
     world.warnings();
   }
@@ -449,10 +503,11 @@ function same(said: readonly number[], wanted: readonly number[], message: () =>
 
 function describe(segment: LiveSegment, facts: ReadonlyMap<number, ProfileFacts>): string {
   const known = Object.fromEntries(
-    [...facts].map(([number, { attributes, events, consents, predictions }]) => [
+    [...facts].map(([number, { attributes, events, consents, memberships, predictions }]) => [
       number,
       {
         attributes: Object.fromEntries(attributes),
+        memberships: [...memberships],
         consents: [...consents],
         predictions: [...predictions],
         events: events.map((event) => ({ ...event, properties: Object.fromEntries(event.properties) })),

@@ -6,11 +6,13 @@ import { countAudience } from '../../src/evaluation/audience.ts';
 import { createSegment } from '../../src/evaluation/definitions.ts';
 import { takeOver } from '../../src/evaluation/writer.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
+import { copyEvents } from '../../src/evaluation/merge.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import { parseCondition } from '../../src/segments/index.ts';
 import { command } from '../../src/storage/clickhouse/connect.ts';
 import { profiles } from '../../src/storage/mysql/schema.ts';
+import { evaluatorPartition } from '../../src/storage/topics.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
 import { openWorld, START, type World } from './world.ts';
@@ -89,6 +91,22 @@ test('with a merge the events come along, those to come as well', async () => {
   await world.settle();
   expect(await changesOf(account)).toMatchObject([
     { kind: 'ENTERED', cause: 'TIME', at: now + HOUR, segment: made, profile: 1 },
+  ]);
+});
+
+test('two profiles that are merged into a third at once bring along but once what they share', async () => {
+  const account = await world.newAccount(0);
+  await send(account, [{ profile: { externalId: 'a' } }, { profile: { email: 'e@x.com' } }]);
+  await write(account, [
+    { identifiers: { externalId: 'a', email: 'e@x.com' } },
+    { identifiers: { externalId: 'b' } },
+  ]);
+  const merges = [0, 1].map((source) => ({ source, target: 2 }));
+  await copyEvents(world, evaluatorPartition(account, 0), account, merges);
+  const made = await segment(account, ordered({ is: { equals: 2 } }));
+  expect(await listMembers(world.clickhouse, account, made, null, 10)).toMatchObject([
+    { profile: 0 },
+    { profile: 2 },
   ]);
 });
 

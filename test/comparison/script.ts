@@ -36,7 +36,8 @@ export interface Situation {
   now: number;
   /** The account's. */
   timeZone: string;
-  segments: readonly { segment: number; condition: Condition }[];
+  /** By ascending number; each refers to some of those before it. */
+  segments: readonly { segment: number; id: string; condition: Condition; references: readonly number[] }[];
   /** Conditions that are to come before random ones. */
   certain: Json[];
   /** Records of one call may take effect in any order: the account is spread over partitions. */
@@ -74,7 +75,8 @@ export function nextStep(situation: Situation): Step {
     ...repeat(1, () => edit(situation)),
     ...repeat(segments.length > 5 ? 1 : 0, () => ({
       kind: 'delete' as const,
-      segment: random.pick(segments).segment,
+      // The last one at least.
+      segment: random.pick(segments.filter(({ segment }) => !isReferredTo(segments, segment))).segment,
     })),
     ...repeat(1, () => ({
       kind: 'restart' as const,
@@ -187,12 +189,38 @@ function consents(situation: Situation): Step {
 }
 
 function create(situation: Situation): Step {
-  return { kind: 'create', condition: situation.certain.shift() ?? condition(situation) };
+  const { random, segments, certain } = situation;
+  // Two of the first ask for nothing but the membership of one that time turns, if there is one by then.
+  const timed = segments.filter(({ condition }) => JSON.stringify(condition).includes('"kind":"last"'));
+  if (timed.length > 0 && segments.length >= 4 && segments.length < 6) {
+    const { id } = random.pick(timed);
+    return { kind: 'create', condition: { segment: { id, member: segments.length === 4 } } };
+  }
+  const own = certain.shift() ?? condition(situation);
+  return { kind: 'create', condition: referring(situation, segments, own) };
 }
 
 function edit(situation: Situation): Step {
   const { random, segments } = situation;
-  return { kind: 'edit', segment: random.pick(segments).segment, condition: condition(situation) };
+  const referredTo = segments.filter(({ segment }) => isReferredTo(segments, segment));
+  const { segment } = random.pick(referredTo.length > 0 && random.chance(0.5) ? referredTo : segments);
+  const earlier = segments.filter((other) => other.segment < segment);
+  return { kind: 'edit', segment, condition: referring(situation, earlier, condition(situation)) };
+}
+
+function isReferredTo(segments: Situation['segments'], segment: number): boolean {
+  return segments.some(({ references }) => references.includes(segment));
+}
+
+/** Often it asks for the membership of an earlier segment as well, which may do so itself. */
+function referring({ random }: Situation, earlier: Situation['segments'], own: Json): Json {
+  if (earlier.length === 0 || random.chance(0.5)) return own;
+  const { id } = random.pick(earlier);
+  const member = random.pick([{}, { member: true }, { member: false }]);
+  const reference = { segment: { id, ...member } };
+  if (random.chance(0.3)) return reference;
+  const parts = [own, random.chance(0.2) ? { not: reference } : reference];
+  return { [random.pick(['all', 'any'])]: random.shuffle(parts) };
 }
 
 /** To the very edge of something, around it, a little, or as far as after a night, a month, a season of downtime. */
@@ -228,7 +256,10 @@ function edgesAhead({ model, now, segments, timeZone }: Situation): { at: number
         ...yearly.flatMap((each) => yearlyPoints(each, now, now, timeZone)),
       ]);
       const holds = (at: number) => evaluate(condition, facts, at, { timeZone });
-      return instants.filter((at) => at > now).map((at) => ({ at, turns: holds(at) !== holds(at - 1) }));
+      // Dates lie centuries ahead, too: nobody waits for them.
+      return instants
+        .filter((at) => at > now && at < now + 400 * DAY)
+        .map((at) => ({ at, turns: holds(at) !== holds(at - 1) }));
     }),
   );
 }

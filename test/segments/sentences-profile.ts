@@ -1,8 +1,10 @@
 /** What each sentence of the documentation about consents, segments, places, predictions and samples means, tried. */
 import { expect } from 'vitest';
 import type { Channel, ConsentFacts, ConsentStatus, ProfileFacts } from '../../src/segments/ast.ts';
+import { expand } from '../../src/segments/expand.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { distanceKm } from '../../src/segments/geo.ts';
+import { LIMITS } from '../../src/segments/limits.ts';
 import { hashOf } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { COUNTRIES_OF } from '../../src/segments/places.ts';
@@ -141,6 +143,38 @@ export const PROFILE_SENTENCES: Record<string, () => void> = {
     expect(trueFor({ segment: { id: 'nowhere' } }, profile({}))).toBe(false);
     expect(trueFor({ segment: { id: 'nowhere', member: false } }, profile({}))).toBe(true);
   },
+  '`segment` means what the condition of that segment means at the same instant, with the segments that it refers to itself.':
+    () => {
+      const bought = parsed({ event: { metric: 'Placed Order', within: { last: 'P1D' } } });
+      const conditions = new Map([
+        ['A', bought],
+        ['B', parsed({ segment: { id: 'A', member: false } })],
+      ]);
+      const written = expand(parsed({ not: { segment: { id: 'B' } } }), (id) => conditions.get(id) ?? null);
+      if (!written.ok) throw new Error(written.problem);
+      expect(hashOf(written.condition)).toBe(hashOf(bought));
+      const facts = profile({}, [{ time: NOW }]);
+      const day = 86_400_000;
+      const truths = [NOW - 1, NOW, NOW + day - 1, NOW + day].map((at) =>
+        evaluate(written.condition, facts, at),
+      );
+      expect(truths).toEqual([false, true, true, false]);
+    },
+  'With the conditions of all segments it refers to, a condition has at most 500 conditions, 100 levels of nesting, and 4,000,000 characters of JSON; references lead over at most 10 segments, one to the next.':
+    () => {
+      // Each limit is tried in expand.test.ts, from both sides.
+      expect(LIMITS).toMatchObject({
+        expandedConditions: 500,
+        expandedDepth: 100,
+        expandedCharacters: 4_000_000,
+        references: 10,
+      });
+      const own = parsed({ property: { path: 'email', filter: { exists: true } } });
+      const refersTo = (id: string) => parsed({ segment: { id } });
+      const chain = (id: string) => (id === '0' ? own : refersTo(`${Number(id) - 1}`));
+      expect(expand(refersTo('9'), chain).ok).toBe(true);
+      expect(expand(refersTo('10'), chain).ok).toBe(false);
+    },
   'Segments that refer to one another in a circle are found, whatever its length.': () => {
     const refersTo = (...ids: string[]) => parsed({ all: ids.map((id) => ({ not: { segment: { id } } })) });
     const plain = parsed({ property: { path: 'email', filter: { exists: true } } });

@@ -1,6 +1,6 @@
 /** Segments and their versions, and which version is in force in which evaluator partition. */
 import { and, eq, isNull, sql } from 'drizzle-orm';
-import type { MySql, Queries } from './connect.ts';
+import type { Queries } from './connect.ts';
 import { segmentPartitions, segments, segmentVersions } from './schema.ts';
 
 export interface StoredDefinition {
@@ -12,89 +12,66 @@ export interface StoredDefinition {
 }
 
 export async function insertSegment(
-  mysql: MySql,
+  tx: Queries,
   account: number,
   name: string,
   definition: string,
   now: number,
 ): Promise<number> {
-  return mysql.db.transaction(async (tx) => {
-    const [result] = await tx
-      .insert(segments)
-      .values({ account, name, version: 1, createdAt: now, updatedAt: now });
-    const segment = result.insertId;
-    await tx.insert(segmentVersions).values({ segment, version: 1, definition, createdAt: now });
-    return segment;
-  });
+  const [result] = await tx
+    .insert(segments)
+    .values({ account, name, version: 1, createdAt: now, updatedAt: now });
+  const segment = result.insertId;
+  await tx.insert(segmentVersions).values({ segment, version: 1, definition, createdAt: now });
+  return segment;
 }
 
 /** Changes name and definition; returns the new version, the old one if the definition stays, null if there is none. */
 export async function changeSegment(
-  mysql: MySql,
+  tx: Queries,
   account: number,
   segment: number,
   change: { name?: string; definition?: string },
   now: number,
 ): Promise<{ version: number; isNew: boolean } | null> {
-  return mysql.db.transaction(async (tx) => {
-    const where = and(eq(segments.id, segment), eq(segments.account, account), isNull(segments.deletedAt));
-    const [row] = await tx.select().from(segments).where(where).for('update');
-    if (!row) return null;
-    const [current] = await tx
-      .select()
-      .from(segmentVersions)
-      .where(and(eq(segmentVersions.segment, segment), eq(segmentVersions.version, row.version)));
-    const isNew = change.definition !== undefined && change.definition !== current?.definition;
-    const version = isNew ? row.version + 1 : row.version;
+  const where = and(eq(segments.id, segment), eq(segments.account, account), isNull(segments.deletedAt));
+  const [row] = await tx.select().from(segments).where(where).for('update');
+  if (!row) return null;
+  const [current] = await tx
+    .select()
+    .from(segmentVersions)
+    .where(and(eq(segmentVersions.segment, segment), eq(segmentVersions.version, row.version)));
+  const isNew = change.definition !== undefined && change.definition !== current?.definition;
+  const version = isNew ? row.version + 1 : row.version;
+  await tx
+    .update(segments)
+    .set({
+      version,
+      updatedAt: now,
+      failure: null,
+      ...(change.name === undefined ? {} : { name: change.name }),
+    })
+    .where(where);
+  if (isNew && change.definition !== undefined) {
     await tx
-      .update(segments)
-      .set({
-        version,
-        updatedAt: now,
-        failure: null,
-        ...(change.name === undefined ? {} : { name: change.name }),
-      })
-      .where(where);
-    if (isNew && change.definition !== undefined) {
-      await tx
-        .insert(segmentVersions)
-        .values({ segment, version, definition: change.definition, createdAt: now });
-    }
-    return { version, isNew };
-  });
+      .insert(segmentVersions)
+      .values({ segment, version, definition: change.definition, createdAt: now });
+  }
+  return { version, isNew };
 }
 
 /** False when there is no such segment (any more). */
 export async function markDeleted(
-  mysql: MySql,
+  tx: Queries,
   account: number,
   segment: number,
   now: number,
 ): Promise<boolean> {
-  const [result] = await mysql.db
+  const [result] = await tx
     .update(segments)
     .set({ deletedAt: now, updatedAt: now })
     .where(and(eq(segments.id, segment), eq(segments.account, account), isNull(segments.deletedAt)));
   return result.affectedRows === 1;
-}
-
-/** One version of a segment that still exists; null otherwise. */
-export async function readDefinition(
-  db: Queries,
-  segment: number,
-  version: number,
-): Promise<StoredDefinition | null> {
-  const rows = await db
-    .select({
-      account: segments.account,
-      segment: segments.id,
-      version: segmentVersions.version,
-      definition: segmentVersions.definition,
-    })
-    .from(segments)
-    .innerJoin(segmentVersions, eq(segmentVersions.segment, segments.id))
-    .where(and(eq(segments.id, segment), eq(segmentVersions.version, version), isNull(segments.deletedAt)));
-  return rows[0] ?? null;
 }
 
 /** The definitions that are in force in a partition. */

@@ -115,6 +115,17 @@ export const segmentVersions = mysqlTable(
   (table) => [primaryKey({ columns: [table.segment, table.version] })],
 );
 
+/** Which segments the present version of a segment refers to. */
+export const segmentReferences = mysqlTable(
+  'segment_references',
+  {
+    account: id('account').notNull(),
+    segment: id('segment').notNull(),
+    target: id('target').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.segment, table.target] })],
+);
+
 export const segmentPartitions = mysqlTable(
   'segment_partitions',
   {
