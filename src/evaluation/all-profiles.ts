@@ -11,6 +11,7 @@ import { compileEvents, compileTrait, moment, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
+import { compileSequence } from './sequences.ts';
 import { compileTrend } from './trends.ts';
 
 export interface Scope {
@@ -129,9 +130,17 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       GROUP BY profile
       HAVING ${compileTrend(criterion, scope, parameters)}`;
   }
+  const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
+  if (criterion.kind === 'sequence') {
+    const sequence = compileSequence(criterion, metricOf, scope, parameters);
+    const rows = `FROM events WHERE ${place(scope, parameters)} AND ${sequence.match} GROUP BY profile`;
+    if (sequence.ofExtremes) return `SELECT profile ${rows} HAVING ${sequence.ofExtremes('true')}`;
+    return `SELECT profile
+      FROM (SELECT profile, groupArray(${sequence.moment}) AS collected ${rows} HAVING ${sequence.isPossible})
+      WHERE ${sequence.truthOf('collected')}`;
+  }
   if (criterion.kind !== 'event') throw notComputed(criterion);
-  const metric = scope.metrics.get(criterion.metric) ?? 0;
-  const events = compileEvents(criterion, metric, scope, parameters);
+  const events = compileEvents(criterion, metricOf(criterion.metric), scope, parameters);
   const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
   return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;
 }

@@ -1,6 +1,6 @@
 /** An audience that nobody saved: the all-profiles scope, asked on the spot. */
 import type { Clock } from '../runtime/clock.ts';
-import { criteriaOf } from '../segments/normalise.ts';
+import { dependenciesOf } from '../segments/touch.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { readAccount } from '../storage/mysql/accounts.ts';
@@ -77,10 +77,8 @@ export async function metricsOf(
   account: number,
   conditions: readonly Condition[],
 ): Promise<Map<string, number>> {
-  const names = new Set<string>();
-  for (const criterion of conditions.flatMap(criteriaOf))
-    if (criterion.kind === 'event') names.add(criterion.metric);
-  const rows = await readMetricIds(db, account, [...names]);
+  const names = conditions.flatMap((condition) => [...dependenciesOf(condition).metrics]);
+  const rows = await readMetricIds(db, account, [...new Set(names)]);
   return new Map(rows.map(({ name, id }) => [name, id]));
 }
 

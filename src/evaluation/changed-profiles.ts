@@ -9,14 +9,17 @@ import type {
   NearCriterion,
   PropertyCriterion,
   SampleCriterion,
+  SequenceCriterion,
 } from '../segments/ast.ts';
 import { isInSample } from '../segments/sample.ts';
+import { metricsOf } from '../segments/touch.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { evaluateFacts, type FactCriterion } from './changed-facts.ts';
 import { compileEvents, compileTrait, notComputed } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
+import { compileSequence } from './sequences.ts';
 import { evaluateTrends } from './trends.ts';
 import {
   answers,
@@ -38,13 +41,17 @@ export interface ChangedScope {
   timeZone: string;
 }
 
+/** Criteria that look at a profile's events and nothing else. */
+type HistoryCriterion = EventCriterion | SequenceCriterion;
 /** Criteria that look at a profile's traits and nothing else. */
 type TraitCriterion = PropertyCriterion | NearCriterion;
 
-const COMPUTED = new Set<Criterion['kind']>(['event', 'property', 'consent', 'near', 'trend']);
+const COMPUTED = new Set<Criterion['kind']>(['event', 'sequence', 'property', 'consent', 'near', 'trend']);
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
+/** What a step of a sequence takes of ClickHouse's analysis, in criteria. */
+const STEP_SIZE = 10;
 /** A row meets every rule: rows per block are limited so that their product, a few columns of it, fits into memory. */
 const RULES_PER_BLOCK = 2_000_000;
 
@@ -59,7 +66,7 @@ export async function evaluateSubjects(
   criteria: readonly Criterion[],
 ): Promise<Truths> {
   const truths = new Map<string, Truths>();
-  const events = criteria.filter((criterion) => criterion.kind === 'event');
+  const events = criteria.filter((criterion) => criterion.kind === 'event' || criterion.kind === 'sequence');
   const properties = criteria.filter((criterion) => criterion.kind === 'property');
   const facts: FactCriterion[] = [
     ...properties.filter(({ filter }) => filter.kind === 'date'),
@@ -103,21 +110,34 @@ async function evaluateEvents(
   clickhouse: ClickHouse,
   scope: ChangedScope,
   subjects: readonly Subject[],
-  criteria: EventCriterion[],
+  criteria: HistoryCriterion[],
 ): Promise<Truths> {
   const parameters = createParameters();
   const instant = instantOf(subjects, scope.timeZone);
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
-  const metrics = new Set(criteria.map(({ metric }) => metricOf(metric)).filter((id) => id > 0));
+  const metrics = new Set(
+    criteria
+      .flatMap(metricsOf)
+      .map(metricOf)
+      .filter((id) => id > 0),
+  );
   if (metrics.size === 0) return () => false;
 
-  const [counts, others] = splitRules(criteria, instant);
-  const rules = compileRules(counts, metricOf, instant, parameters);
-  const further = others.map(
-    (criterion) => compileEvents(criterion, metricOf(criterion.metric), instant, parameters).truth,
+  const sequences = criteria.filter((criterion) => criterion.kind === 'sequence');
+  const [counts, others] = splitRules(
+    criteria.filter((criterion) => criterion.kind === 'event'),
+    instant,
   );
+  const rules = compileRules(counts, metricOf, instant, parameters);
+  const further = [
+    ...others.map((one) => compileEvents(one, metricOf(one.metric), instant, parameters).truth),
+    ...sequences.map((one) => {
+      const { match, moment, ofExtremes, truthOf } = compileSequence(one, metricOf, instant, parameters);
+      return ofExtremes?.(match) ?? truthOf(`groupArrayIf(${moment}, ${match})`);
+    }),
+  ];
   const truths = `concat(${rules.truths}, ${truthDigits(further)})`;
-  const rows = `SELECT ${others.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
+  const rows = `SELECT ${further.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
     FROM events_by_profile
     WHERE account = ${parameters.add('UInt32', scope.account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
@@ -130,7 +150,7 @@ async function evaluateEvents(
       optimize_functions_to_subcolumns: 0,
     },
   });
-  return answers(found, [...counts, ...others], instant);
+  return answers(found, [...counts, ...others, ...sequences], instant);
 }
 
 async function evaluateTraits(
@@ -171,7 +191,7 @@ function pages<T extends Criterion>(criteria: T[]): T[][] {
   const result: T[][] = [];
   let room = 0;
   for (const criterion of criteria) {
-    const size = criterion.kind === 'event' ? 1 + criterion.where.length : 1;
+    const size = sizeOf(criterion);
     if (size > room) {
       result.push([]);
       room = CRITERIA_PER_QUERY;
@@ -180,4 +200,10 @@ function pages<T extends Criterion>(criteria: T[]): T[][] {
     room -= size;
   }
   return result;
+}
+
+function sizeOf(criterion: Criterion): number {
+  if (criterion.kind === 'event') return 1 + criterion.where.length;
+  if (criterion.kind !== 'sequence') return 1;
+  return criterion.steps.reduce((size, { where }) => size + STEP_SIZE + where.length, 0);
 }

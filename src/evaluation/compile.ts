@@ -68,7 +68,7 @@ export function compileTrait(criterion: PropertyCriterion, instant: Instant, par
   return traitFilter(criterion.filter, instant, parameters);
 }
 
-/** The language has it, but the API refuses it (`unsupportedIn`), so that none can get here. */
+/** Of membership, which is replaced by what it stands for (`expand.ts`): none can get here. */
 export function notComputed({
   kind,
 }: {
@@ -78,7 +78,7 @@ export function notComputed({
 }
 
 /** The bounds that a window sets to an event's time, as SQL over the column `time`. */
-function windowOf(window: TimeWindow | null, instant: Instant, parameters: Parameters): string {
+export function windowOf(window: TimeWindow | null, instant: Instant, parameters: Parameters): string {
   const before = (ms: number) => momentAgo(ms, instant, parameters);
   const past = `time <= ${before(0)}`;
   if (window === null) return past;

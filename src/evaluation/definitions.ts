@@ -4,7 +4,8 @@ import type { Condition } from '../segments/ast.ts';
 import type { ConditionError } from '../segments/parse.ts';
 import { placed, type QueryError } from '../segments/query.ts';
 import { toStored } from '../segments/stored.ts';
-import { parseSupported, parseSupportedQuery } from '../segments/unsupported.ts';
+import { parseCondition } from '../segments/parse.ts';
+import { parseQuery } from '../segments/query.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';
@@ -187,12 +188,12 @@ function checkDefinition({
     return { userErrors: [{ index: null, field: ['input', 'query'], code: 'INVALID', message }] };
   }
   if (query != null) {
-    const parsed = parseSupportedQuery(query, postalCodes);
+    const parsed = parseQuery(query, postalCodes);
     if (!parsed.ok) return { userErrors: parsed.errors.map(inQuery) };
     return defined(parsed.condition, (errors) => placed(query, errors).map(inQuery));
   }
   if (condition == null) return null;
-  const parsed = parseSupported(condition, postalCodes);
+  const parsed = parseCondition(condition, postalCodes);
   return parsed.ok
     ? defined(parsed.condition, (errors) => errors.map(inCondition))
     : { userErrors: parsed.errors.map(inCondition) };

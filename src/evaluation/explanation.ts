@@ -166,7 +166,7 @@ async function readableMetrics(
   at: number,
 ): Promise<Set<string>> {
   const uses = leaves.flatMap((leaf) =>
-    usesOf(leaf).map(({ metric }) => ({ metric, reach: reachOf(leaf, metric) })),
+    usesOf(leaf).map(({ metric }) => ({ metric, reach: reachOf(leaf, metric), power: powerOf(leaf) })),
   );
   const names = [...new Set(uses.map(({ metric }) => metric))];
   const asked = names.flatMap((name) => {
@@ -177,8 +177,10 @@ async function readableMetrics(
   const counts = await countProfileEvents(clickhouse, account, profile, asked);
   const costs = names.map((name) => {
     const { events, recent } = counts.get(metrics.get(name) ?? 0) ?? { events: 0, recent: 0 };
-    const times = uses.filter(({ metric }) => metric === name).length;
-    return { name, events, steps: times * events * (1 + 2 * recent) };
+    const once = uses
+      .filter(({ metric }) => metric === name)
+      .reduce((steps, { power }) => steps + events ** power, 0);
+    return { name, events, steps: once * (1 + 2 * recent) };
   });
   costs.sort((a, b) => a.steps - b.steps);
   const readable = new Set<string>();
@@ -190,6 +192,11 @@ async function readableMetrics(
     readable.add(cost.name);
   }
   return readable;
+}
+
+/** How the work of one evaluation grows with the events: a sequence of limited length looks from each to each. */
+function powerOf(leaf: Leaf): number {
+  return leaf.kind === 'sequence' && leaf.completeWithinMs !== null ? 2 : 1;
 }
 
 /** Events of the metric that are older than this (milliseconds) cannot flip the leaf any more. */

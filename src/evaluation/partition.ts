@@ -5,6 +5,7 @@
  */
 import type { Criterion } from '../segments/ast.ts';
 import { criterionKey } from '../segments/normalise.ts';
+import { metricsOf } from '../segments/touch.ts';
 import { groupBy } from '../runtime/group-by.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
@@ -96,7 +97,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     metricIds.set(account, known);
     const missing = new Set<string>();
     for (const { criteria } of segments) {
-      for (const one of criteria) if (one.kind === 'event' && !known.has(one.metric)) missing.add(one.metric);
+      for (const name of criteria.flatMap(metricsOf)) if (!known.has(name)) missing.add(name);
     }
     for (const { name, id } of await readMetricIds(deps.mysql.db, account, [...missing])) known.set(name, id);
     return known;

@@ -7,8 +7,8 @@ import type { Condition } from '../segments/ast.ts';
 import {
   describe,
   lint,
-  parseSupported,
-  parseSupportedQuery,
+  parseCondition,
+  parseQuery,
   placed,
   toQuery,
   type ConditionError,
@@ -29,7 +29,7 @@ export interface Audience {
 
 /** Throws BAD_USER_INPUT with everything that is wrong with the condition. */
 export async function audienceOf(ctx: Context, where: unknown): Promise<Audience> {
-  const parsed = parseSupported(where, postalCodes);
+  const parsed = parseCondition(where, postalCodes);
   if (!parsed.ok) throw notValid('condition', parsed.errors);
   const errors = await errorsOf(ctx, parsed.condition);
   if (errors.length > 0) throw notValid('condition', errors);
@@ -37,7 +37,7 @@ export async function audienceOf(ctx: Context, where: unknown): Promise<Audience
 }
 
 async function typedAudience(ctx: Context, query: string): Promise<Audience> {
-  const parsed = parseSupportedQuery(query, postalCodes);
+  const parsed = parseQuery(query, postalCodes);
   if (!parsed.ok) throw notValid('query', parsed.errors);
   const errors = await errorsOf(ctx, parsed.condition);
   if (errors.length > 0) throw notValid('query', placed(query, errors));

@@ -17,6 +17,7 @@ interface ConditionShape {
   any?: ConditionShape[] | null;
   not?: ConditionShape | null;
   event?: typeof EventCondition.$inferInput | null;
+  sequence?: typeof SequenceCondition.$inferInput | null;
   property?: typeof PropertyCondition.$inferInput | null;
   near?: typeof NearCondition.$inferInput | null;
   region?: typeof RegionCondition.$inferInput | null;
@@ -71,6 +72,43 @@ const EventCondition = builder.inputType('EventConditionInput', {
         'What the measure must be. Default: at least 1. A count of 0 includes those without any event.',
     }),
     within: t.field({ type: TimeWindow, description: 'When the events happened. Default: ever.' }),
+  }),
+});
+
+const SequenceStep = builder.inputType('SequenceStepInput', {
+  description: 'An event that must happen in its place, or, negated, must not.',
+  fields: (t) => ({
+    metric: t.string({
+      required: true,
+      description: 'The name of the metric, exactly as it was sent: "Placed Order".',
+    }),
+    where: t.field({ type: [PropertyFilter], description: 'Only events that satisfy all of these count.' }),
+    negate: t.boolean({
+      description:
+        'true: no such event strictly between the events of the steps before and after. As the first step: none before the first event. As the last step: none after the last event.',
+      defaultValue: false,
+    }),
+  }),
+});
+
+const SequenceCondition = builder.inputType('SequenceConditionInput', {
+  description:
+    'What someone has done in an order: an event for each step, each strictly later than the one before.',
+  fields: (t) => ({
+    steps: t.field({
+      type: [SequenceStep],
+      required: true,
+      description: 'At least two, in their order. At least one is not negated.',
+    }),
+    completeWithin: t.field({
+      type: 'Duration',
+      description:
+        'The longest time from the first event to the last. With a negated last step: how long after the first event that step must not have happened, and who is still within that time is not counted yet. Default: any time.',
+    }),
+    within: t.field({
+      type: TimeWindow,
+      description: 'When all of the events happened, negated ones too. Default: ever.',
+    }),
   }),
 });
 
@@ -161,6 +199,7 @@ export const Condition = builder.inputRef<ConditionShape, false>('ConditionInput
     any: t.field({ type: [Condition], description: 'At least one of these.' }),
     not: t.field({ type: Condition, description: 'Everyone else.' }),
     event: t.field({ type: EventCondition, description: 'What someone has, or has not, done.' }),
+    sequence: t.field({ type: SequenceCondition, description: 'What someone has done in an order.' }),
     property: t.field({ type: PropertyCondition, description: 'What someone is.' }),
     near: t.field({ type: NearCondition, description: 'How far someone is from a place.' }),
     region: t.field({

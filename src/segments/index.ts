@@ -22,7 +22,6 @@ export type { Explanation } from './explain.ts';
 export { profileFacts } from './facts.ts';
 export type { Finding } from './findings.ts';
 export { evaluate } from './reference.ts';
-export { parseSupported, parseSupportedQuery, unsupportedIn } from './unsupported.ts';
 export { parseQuery, placed } from './query.ts';
 export type { QueryError, QueryResult } from './query.ts';
 export { describe, toQuery } from './text.ts';

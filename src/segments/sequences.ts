@@ -1,4 +1,4 @@
-/** When a sequence of events is there. Part of the reference evaluator: slow and obvious. */
+/** When a sequence of events is there. Part of the reference evaluator. */
 import type { EventFacts, SequenceCriterion, SequenceStep } from './ast.ts';
 import type { When } from './filters.ts';
 import { happened, matches } from './measures.ts';
@@ -9,38 +9,69 @@ interface Link {
   unless: SequenceStep[];
 }
 
-/** Tries every choice of events. */
+/**
+ * Goes from step to step, with all the times at which the steps so far can have been made: from one first event at a
+ * time where the length counts, from all of them at once where it does not.
+ */
 export function sequenceHolds(
   { steps, completeWithinMs, within }: SequenceCriterion,
   all: readonly EventFacts[],
   when: When,
 ): boolean {
-  const events = all.filter((event) => happened(event, within, when));
+  const events = all.filter((event) => happened(event, within, when)).sort((a, b) => a.time - b.time);
+  const timesOf = (some: readonly SequenceStep[]) =>
+    events.filter((event) => some.some((step) => matches(event, step, when))).map(({ time }) => time);
   const { links, after } = linksOf(steps);
-  /** Whether an event of one of the steps lies strictly between. */
-  const isBroken = (unless: readonly SequenceStep[], from: number, to: number) =>
-    events.some(
-      (event) => from < event.time && event.time < to && unless.some((step) => matches(event, step, when)),
-    );
+  const [first, ...rest] = links.map(({ step, unless }) => ({
+    times: timesOf([step]),
+    forbidden: timesOf(unless),
+  }));
+  const forbiddenAfter = timesOf(after);
+  const starts = first?.times.filter((time) => !isBroken(first.forbidden, -Infinity, time)) ?? [];
+  const endsFrom = (from: readonly number[]) =>
+    rest.reduce((before, { times, forbidden }) => following(before, times, forbidden), from);
 
-  const completes = (first: number, last: number): boolean => {
-    if (completeWithinMs === null) return !isBroken(after, last, Infinity);
-    const deadline = first + completeWithinMs;
-    if (last > deadline) return false;
-    return after.length === 0 || (when.at >= deadline && !isBroken(after, last, deadline + 1));
+  if (completeWithinMs === null) {
+    const last = endsFrom(starts).at(-1);
+    return last !== undefined && !isBroken(forbiddenAfter, last, Infinity);
+  }
+  return starts.some((start) => {
+    const deadline = start + completeWithinMs;
+    if (after.length > 0 && when.at < deadline) return false;
+    const last = endsFrom([start]).findLast((end) => end <= deadline);
+    return last !== undefined && !isBroken(forbiddenAfter, last, deadline + 1);
+  });
+}
+
+/**
+ * Of ascending times, those that come after one of `before` with nothing forbidden strictly between: which is so exactly
+ * if there is nothing after the latest of them.
+ */
+function following(
+  before: readonly number[],
+  times: readonly number[],
+  forbidden: readonly number[],
+): number[] {
+  const latestBefore = latestIn(before);
+  const latestForbidden = latestIn(forbidden);
+  return times.filter((time) => {
+    const from = latestBefore(time);
+    return from > -Infinity && latestForbidden(time) <= from;
+  });
+}
+
+/** Gives the latest of ascending times before another; to be asked in ascending order. */
+function latestIn(times: readonly number[]): (time: number) => number {
+  let next = 0;
+  return (time) => {
+    while ((times[next] ?? Infinity) < time) next += 1;
+    return times[next - 1] ?? -Infinity;
   };
-  const canFollow = (position: number, first: number | null, before: number): boolean => {
-    const link = links[position];
-    if (!link) return first !== null && completes(first, before);
-    return events.some(
-      (event) =>
-        event.time > before &&
-        matches(event, link.step, when) &&
-        !isBroken(link.unless, before, event.time) &&
-        canFollow(position + 1, first ?? event.time, event.time),
-    );
-  };
-  return canFollow(0, null, -Infinity);
+}
+
+/** Whether one of the times lies strictly between. */
+function isBroken(forbidden: readonly number[], from: number, to: number): boolean {
+  return forbidden.some((time) => from < time && time < to);
 }
 
 /** The negated steps, each with the step that follows it; those that nothing follows are in `after`. */

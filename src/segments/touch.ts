@@ -29,10 +29,8 @@ export function dependenciesOf(condition: Condition): Dependencies {
 function add(found: Dependencies, criterion: Criterion): void {
   switch (criterion.kind) {
     case 'event':
-      found.metrics.add(criterion.metric);
-      return;
     case 'sequence':
-      for (const { metric } of criterion.steps) found.metrics.add(metric);
+      for (const metric of metricsOf(criterion)) found.metrics.add(metric);
       return;
     case 'property':
       found.attributes.add(criterion.path);
@@ -51,6 +49,12 @@ function add(found: Dependencies, criterion: Criterion): void {
       return;
     case 'sample':
   }
+}
+
+/** Names of the metrics of which it looks at the events. */
+export function metricsOf(criterion: Criterion): string[] {
+  if (criterion.kind === 'event') return [criterion.metric];
+  return criterion.kind === 'sequence' ? criterion.steps.map(({ metric }) => metric) : [];
 }
 
 /**

@@ -162,6 +162,76 @@ it('dates of profiles and of events, and periods of the calendar', async () => {
   ]);
 });
 
+it('sequences of events: members, audiences, breakdowns, forecasts and explanations', async () => {
+  const { segment, send, members, ask } = await newAccount();
+  const hour = 3_600_000;
+  const now = Date.now();
+  const event = (externalId: string, metric: string, hoursAgo: number, properties: object = {}) => ({
+    metric,
+    profile: { externalId },
+    time: new Date(now - hoursAgo * hour).toISOString(),
+    properties,
+  });
+  const [started, placed] = ['Started Checkout', 'Placed Order'];
+  const abandoned = {
+    sequence: {
+      steps: [{ metric: started }, { metric: placed, negate: true }],
+      completeWithin: 'PT2H',
+      within: { last: 'P7D' },
+    },
+  };
+  const gifts = {
+    sequence: {
+      steps: [
+        { metric: started },
+        { metric: placed, where: [{ path: 'gift', filter: { boolean: true } }], negate: false },
+      ],
+    },
+  };
+  const [left, given] = [await segment(abandoned), await segment(gifts)];
+  await send(
+    event('a', started, 5),
+    event('b', started, 5),
+    event('c', started, 1),
+    event('d', started, 5),
+    event('e', placed, 9, { gift: true }),
+    event('e', started, 8),
+  );
+  await send(event('b', placed, 4), event('d', placed, 2, { gift: true }));
+  expect([await members(left), await members(given)]).toEqual([['a', 'd', 'e'], ['d']]);
+  const { audience } = await ask(
+    `query ($where: ConditionInput!) {
+       audience(where: $where) {
+         count
+         breakdown { text count children { text count } }
+         explain(profile: { externalId: "a" }) { complete root { children { satisfied found actual missing flipsAt } } }
+       }
+     }`,
+    { where: { all: [abandoned, gifts] } },
+  );
+  expect(audience).toMatchObject({
+    count: 1,
+    breakdown: { count: 1, children: [{ count: 3 }, { count: 1 }] },
+    explain: {
+      complete: true,
+      root: {
+        children: [
+          {
+            satisfied: true,
+            found: '1 of 1 steps',
+            flipsAt: new Date(now - 5 * hour + 7 * 24 * hour).toISOString(),
+          },
+          { satisfied: false, found: '1 of 2 steps', actual: 1, missing: 1, flipsAt: null },
+        ],
+      },
+    },
+  });
+  const forecast = `query ($id: ID!) { segment(id: $id) { forecast(within: "PT3H") { joining leaving } } }`;
+  expect(await ask(forecast, { id: left })).toMatchObject({
+    segment: { forecast: { joining: 1, leaving: 0 } },
+  });
+});
+
 it('who moves enters and leaves places and regions', async () => {
   const { segment, write, members } = await newAccount();
   const berlin = { latitude: 52.52, longitude: 13.405, within: 100, unit: 'MILES' };

@@ -1,5 +1,6 @@
 /** What of the language a run has touched: "text.contains", "window.ago", "sum.atLeast" → how often. */
 import type { Condition, DateFilter, NumberFilter, TimeWindow, ValueFilter } from '../../src/segments/ast.ts';
+import { linksOf } from '../../src/segments/sequences.ts';
 import { PERIODS } from './dates.ts';
 
 export type Coverage = Map<string, number>;
@@ -21,6 +22,14 @@ const PLACES_AND_SAMPLES = [
   ),
 ];
 
+const SEQUENCES = [
+  ...['plain', 'first', 'middle', 'last', 'several', 'repeated', 'where', 'where.date'].map(
+    (part) => `sequence.${part}`,
+  ),
+  ...['first', 'middle', 'last', 'plain'].map((part) => `sequence.limited.${part}`),
+  ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar', 'ever'].map((window) => `sequence.window.${window}`),
+];
+
 /** Every part of the language that the random conditions are made of. A run that leaves one out proves less than it says. */
 export const WHOLE_LANGUAGE: readonly string[] = [
   ...['all', 'any', 'not'],
@@ -37,6 +46,7 @@ export const WHOLE_LANGUAGE: readonly string[] = [
   ...LISTS,
   ...PLACES_AND_SAMPLES,
   ...['boolean.true', 'boolean.false', 'exists.true', 'exists.false'],
+  ...SEQUENCES,
   ...['property', 'where', 'prediction'].flatMap((of) => [
     ...['next', 'anniversary', 'month'].map((op) => `${of}.date.${op}`),
     ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `${of}.date.within.${window}`),
@@ -120,10 +130,31 @@ export function cover(coverage: Coverage, condition: Condition): void {
       touch('sample');
       if (condition.salt !== '') touch('sample.salted');
       return;
+    case 'sequence': {
+      const { steps, completeWithinMs, within } = condition;
+      const { links, after } = linksOf(steps);
+      const negated = [
+        ...(links[0]?.unless.length ? ['first'] : []),
+        ...(links.slice(1).some(({ unless }) => unless.length > 0) ? ['middle'] : []),
+        ...(after.length > 0 ? ['last'] : []),
+      ];
+      for (const part of negated.length > 0 ? negated : ['plain']) {
+        touch(`sequence.${part}`);
+        if (completeWithinMs !== null && steps.length > 2) touch(`sequence.limited.${part}`);
+      }
+      if (links.some(({ unless }) => unless.length > 1) || after.length > 1) touch('sequence.several');
+      const metrics = links.map(({ step }) => step.metric);
+      if (new Set(metrics).size < metrics.length) touch('sequence.repeated');
+      touch(`sequence.window.${within?.kind ?? 'ever'}`);
+      for (const { filter } of steps.flatMap(({ where }) => where)) {
+        touch(`sequence.where${filter.kind === 'date' ? '.date' : ''}`);
+        value('where', filter);
+      }
+      return;
+    }
     case 'segment':
       touch(`segment.${condition.member ? 'member' : 'other'}`);
       return;
-    case 'sequence':
     case 'trend':
       touch(condition.kind);
   }

@@ -1,8 +1,16 @@
 /** Conditions that random ones are too few to contain for certain. */
 import { CHANNELS } from './consents.ts';
-import { MEASURES, OPS, randomEventCondition, randomNumberFilter, type Json } from './generate.ts';
+import {
+  MEASURES,
+  OPS,
+  randomEventCondition,
+  randomNumberFilter,
+  sequenceMakers,
+  type Json,
+} from './generate.ts';
 import { PROFILE_LEAVES, randomListFilter, randomProfileLeaf } from './generate-profile.ts';
 import type { Random } from './random.ts';
+import { randomSequence } from './sequences.ts';
 import { METRICS } from './vocabulary.ts';
 
 /** What six seeds in a row have for certain, whatever they draw: each measure with each comparison. */
@@ -19,8 +27,20 @@ export function certainComparisons(random: Random, instants: readonly number[], 
   return shareOf([...measures, ...lengths], seed);
 }
 
+/** Seeds from here on are about sequences. */
+const SEQUENCE_SEEDS = 100;
+
 /** What six seeds in a row have for certain: one condition of each kind. */
 export function certainKinds(random: Random, instants: readonly number[], seed: number): Json[] {
+  if (seed >= SEQUENCE_SEEDS) {
+    return ['yy', 'yn', 'yny', 'nyy', 'yyn', 'yn'].map((pattern, i) => ({
+      sequence: {
+        ...randomSequence(random, sequenceMakers(random, instants), pattern, i % 2 === 1),
+        // Time has something to change.
+        within: { last: random.pick(['PT1H', 'P7D', 'P30D']) },
+      },
+    }));
+  }
   const list = () => ({ list: randomListFilter(random, randomNumberFilter) });
   const measures = MEASURES.map((kind) => () => ({ event: randomEventCondition(random, instants, kind) }));
   const leaves = PROFILE_LEAVES.map((kind) => () => randomProfileLeaf(random, randomNumberFilter, kind));

@@ -11,6 +11,7 @@ import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import { randomList, randomListFilter, randomPlace, randomProfileLeaf } from './generate-profile.ts';
 import { DATE_PATHS, PERIODS, randomDate, randomDateFilter } from './dates.ts';
+import type { SequenceMakers } from './sequences.ts';
 import { newestOf, randomConsent, randomConsentCondition, type Told } from './consents.ts';
 import { randomHistories, randomPredictions } from './predictions.ts';
 import { seededRandom, type Random } from './random.ts';
@@ -285,6 +286,16 @@ export function randomCondition(random: Random, instants: readonly number[], lev
   return random.chance(0.5)
     ? { property: { path: attribute, filter: filterFor(random, attribute, instants) } }
     : { property: { path: `properties.${property}`, filter: filterFor(random, property, instants) } };
+}
+
+/** Of few metrics, so that there are chains. */
+export function sequenceMakers(random: Random, instants: readonly number[]): SequenceMakers {
+  return {
+    metric: () => (random.chance(0.03) ? NEVER_SENT : random.pick(METRICS.slice(0, random.pick([2, 2, 4])))),
+    where: () => randomWhere(random, instants),
+    window: () => randomWindow(random, instants),
+    length: () => random.pick([...WINDOWS, ...WINDOWS.slice(-3)])[0],
+  };
 }
 
 export const MEASURES = ['count', 'days', 'sum', 'average', 'min', 'max', 'distinct'] as const;

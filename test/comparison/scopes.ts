@@ -22,18 +22,20 @@ import { criteriaOf, evaluate, flatten, normalise, parseCondition } from '../../
 import { insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { everyConsentCondition, randomConsent } from './consents.ts';
 import { cover, type Coverage } from './coverage.ts';
-import { everyDateCondition, ZONES } from './dates.ts';
+import { everyDateCondition, everyWindow, ZONES } from './dates.ts';
 import { certainComparisons } from './generate-certain.ts';
 import {
   factsOf,
   randomCase,
   randomWindow,
+  sequenceMakers,
   type CaseEvent,
   type CaseOptions,
   type RandomCase,
 } from './generate.ts';
 import { everyChangeCondition } from './predictions.ts';
 import { seededRandom, type Random } from './random.ts';
+import { everySequence } from './sequences.ts';
 
 export interface ScopesResult {
   /** (condition, profile, instant, way of asking) that were compared with the reference. */
@@ -79,15 +81,16 @@ export async function compareScopes(
   const place: Place = { account, metrics, timeZone };
   // Shared out among six seeds.
   const window = () => randomWindow(random, one.instants);
-  const dated = [
+  const every = [
     ...everyDateCondition(random, window),
     ...everyConsentCondition(random, window),
     ...everyChangeCondition(random),
+    ...everySequence(random, sequenceMakers(random, one.instants), everyWindow(window)),
   ];
   const inputs = [
     ...one.conditions,
     ...certainComparisons(random, one.instants, seed),
-    ...dated.filter((_, i) => i % 6 === seed % 6),
+    ...every.filter((_, i) => i % 6 === seed % 6),
   ];
   const conditions = inputs.map((input) => {
     const parsed = parseCondition(input);
@@ -203,8 +206,9 @@ function edgeInstants(
   random: Random,
 ): number[] {
   const [first = 0, last = first] = [around[0], around.at(-1)];
-  const kindOf = ({ kind }: Leaf) => (kind === 'event' || kind === 'prediction' ? kind : 'date');
-  const edges = (kind: 'event' | 'prediction' | 'date') =>
+  const kindOf = ({ kind }: Leaf) =>
+    kind === 'event' || kind === 'sequence' || kind === 'prediction' ? kind : 'date';
+  const edges = (kind: 'event' | 'sequence' | 'prediction' | 'date') =>
     conditions.flatMap(criteriaOf).flatMap((criterion) => {
       if (kindOf(criterion) !== kind) return [];
       const within = criterion.kind === 'event' ? criterion.within : null;
@@ -217,12 +221,8 @@ function edgeInstants(
     });
   const midnights = around.map((at) => startOfDay(dayOf(at, timeZone) + random.between(0, 1), timeZone));
   const some = (instants: number[], count: number) => random.shuffle(instants).slice(0, count);
-  return [
-    ...some(edges('event'), 1),
-    ...some(edges('prediction'), 1),
-    ...some(edges('date'), 1),
-    ...some(midnights, 1),
-  ].flatMap((edge) => [edge - 1, edge, edge + 1]);
+  const chosen = [edges('event'), edges('sequence'), edges('prediction'), edges('date'), midnights];
+  return chosen.flatMap((each) => some(each, 1)).flatMap((edge) => [edge - 1, edge, edge + 1]);
 }
 
 interface Writing {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NO_POSTAL_CODES, parseCondition } from '../../src/segments/parse.ts';
+import { parseCondition } from '../../src/segments/parse.ts';
+
 import { toInput } from '../../src/segments/print.ts';
-import { parseSupported } from '../../src/segments/unsupported.ts';
 import { messageOf, mistakes, parsed, postalCodesWith } from './helpers.ts';
 
 const order = (details: object) => ({ event: { metric: 'Placed Order', ...details } });
@@ -220,19 +220,6 @@ describe('parseCondition', () => {
       'near.country: is "US"; postal codes are known only of DE: give latitude and longitude',
     ]);
     expect(mistakes(near)).toEqual(['INVALID near.country']);
-  });
-
-  it.each([
-    [{ sequence: { steps: [step('A'), step('B')] } }, 'sequence'],
-    [{ not: { all: [order({}), { sequence: { steps: [step('A'), step('B')] } }] } }, 'not.all.1.sequence'],
-  ])('says of what is not computed yet: %j', (input, path) => {
-    const result = parseSupported(input, NO_POSTAL_CODES);
-    expect(result.ok ? [] : result.errors.map((error) => `${error.code} ${error.path.join('.')}`)).toEqual([
-      `UNSUPPORTED ${path}`,
-    ]);
-    expect(result.ok ? '' : result.errors[0]?.message).toMatch(
-      /is not supported yet; (use|keep|combine|repeat) /,
-    );
   });
 
   it('names place, problem and remedy in every message', () => {
