@@ -1,7 +1,7 @@
 import { LIMITS } from './limits.ts';
 
 export type ConditionErrorCode =
-  'REQUIRED' | 'INVALID' | 'TOO_LONG' | 'TOO_MANY' | 'TOO_LARGE' | 'UNSUPPORTED' | 'NOT_FOUND' | 'CYCLE';
+  'REQUIRED' | 'INVALID' | 'TOO_LONG' | 'TOO_MANY' | 'TOO_LARGE' | 'NOT_FOUND' | 'CYCLE';
 
 export interface ConditionError {
   /** Fields and list indexes from the condition's root: ["all", "1", "event", "within", "last"]. */
