@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isThere, retailFile, runImport } from './import.ts';
+import { runLanguage } from './language/language.ts';
 import { runLatency } from './latency/latency.ts';
 import { report, type Outcome } from './lib/report.ts';
 import { cleanUp } from './lib/service.ts';
@@ -19,6 +20,10 @@ latency   from an accepted event to the change on a subscription, under load
   --rate N       events a second (500)
 import    the Online Retail file, until its segments are evaluated
                  The file: ONLINE_RETAIL_FILE, or ../shared/datasets/online-retail.csv.gz
+language  each kind of condition over all profiles, beside a bare scan of its columns
+  --profiles N   profiles (1000000)
+  --events N     their events (10000000)
+  --repeats N    counts of each condition, of which the median is shown (5)
 
 For latency and import
   --url URL      measure the Tidemark that runs there instead (TIDEMARK_URL)
@@ -34,6 +39,9 @@ async function main(): Promise<number> {
       runs: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '30' },
       rate: { type: 'string', default: '500' },
+      profiles: { type: 'string', default: '1000000' },
+      events: { type: 'string', default: '10000000' },
+      repeats: { type: 'string', default: '5' },
       url: { type: 'string' },
       key: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -72,6 +80,13 @@ async function main(): Promise<number> {
       outcome = await runImport({ file, given });
       break;
     }
+    case 'language':
+      outcome = await runLanguage({
+        profiles: wholeNumber('--profiles', values.profiles, 1_000, 50_000_000),
+        events: wholeNumber('--events', values.events, 1_000, 1_000_000_000),
+        runs: wholeNumber('--repeats', values.repeats, 1, 100),
+      });
+      break;
     default:
       throw new Error(`There is no benchmark "${name}".\n\n${HELP}`);
   }

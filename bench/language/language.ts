@@ -1,0 +1,175 @@
+/** `language`: how long each kind of condition takes over all profiles, beside the bare scan of the columns it reads. */
+import path from 'node:path';
+import { countAudience, type AudienceDeps } from '../../src/evaluation/audience.ts';
+import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
+import { createParameters } from '../../src/evaluation/parameters.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import type { Condition } from '../../src/segments/ast.ts';
+import { parseSupported } from '../../src/segments/unsupported.ts';
+import { openClickHouse, openMySql } from '../../src/service.ts';
+import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { describeMachine } from '../lib/machine.ts';
+import type { Outcome } from '../lib/report.ts';
+import { inFolder } from '../lib/service.ts';
+import { median, round } from '../lib/stats.ts';
+import { CONDITIONS, DRAFT, nextCondition, type Scan } from './conditions.ts';
+import { makeAccount, NOW, type BenchAccount, type DataSize } from './data.ts';
+import { watchReads, type Reads } from './reads.ts';
+
+export interface LanguageOptions extends DataSize {
+  runs: number;
+}
+
+interface Measurement {
+  name: string;
+  seconds: number;
+  scanSeconds: number;
+  ratio: number;
+  members: number;
+  /** What was read, by ClickHouse's own count. Of a map, a count may read less than the whole column. */
+  reads: { count: Reads; scan: Reads };
+}
+
+/** Counts with the code that answers `audience`, in this process, over private engines. */
+export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<Outcome> {
+  const machine = describeMachine({ embedded: true });
+  return inFolder(async (folder) => {
+    const options = { dataDir: path.join(folder, 'data'), logger: createLogger('error') };
+    const engines = await Promise.all([startEmbeddedMariaDb(options), startEmbeddedClickHouse(options)]);
+    const [mariaDb, clickhouseEngine] = engines;
+    const mysql = await openMySql(mariaDb.url);
+    const clickhouse = await openClickHouse(clickhouseEngine.url);
+    try {
+      console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
+      const owner = await makeAccount({ mysql, clickhouse }, size);
+      const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
+      const { conditions, faults } = await measureConditions(deps, owner, size, runs);
+      const draft = await measureDraft(deps, owner, runs);
+      return {
+        name: 'language',
+        machine,
+        parameters: { ...size, runs },
+        lines: [
+          ...conditions.map(({ name, seconds, scanSeconds, ratio }) => ({
+            label: `${name} (${ms(seconds)}, scan ${ms(scanSeconds)})`,
+            value: ratio,
+            unit: '×',
+            bar: 3,
+          })),
+          {
+            label: `draft.ratio (${ms(draft.seconds)}, alone ${ms(draft.aloneSeconds)})`,
+            value: draft.ratio,
+            unit: '×',
+            bar: 1.2,
+          },
+        ],
+        figures: { conditions, draft },
+        faults,
+      };
+    } finally {
+      await Promise.all([mysql.close(), clickhouse.close()]);
+      await Promise.all(engines.map((engine) => engine.stop()));
+    }
+  });
+}
+
+const ms = (seconds: number) => `${Math.round(seconds * 1000)} ms`;
+
+export async function measureConditions(
+  deps: AudienceDeps,
+  owner: BenchAccount,
+  size: DataSize,
+  runs: number,
+): Promise<{ conditions: Measurement[]; faults: string[] }> {
+  const conditions: Measurement[] = [];
+  const faults: string[] = [];
+  const reads = watchReads(deps.clickhouse);
+  for (const { name, condition, scan } of CONDITIONS) {
+    const parsed = parsedCondition(condition);
+    let members = 0;
+    const count = async () => {
+      members = await countAudience({ ...deps, clickhouse: reads.clickhouse }, owner.account, parsed);
+    };
+    const bare = () => bareScan(reads.clickhouse, owner, scan);
+    // Once each, so that both find the files in memory; then by turns.
+    await count();
+    const counted = reads.last();
+    await bare();
+    const scanned = reads.last();
+    const [counts, scans]: [number[], number[]] = [[], []];
+    for (let run = 0; run < runs; run++) {
+      counts.push(await secondsOf(count));
+      scans.push(await secondsOf(bare));
+    }
+    const [seconds, scanSeconds] = [median(counts), median(scans)];
+    conditions.push({
+      name,
+      seconds: round(seconds, 4),
+      scanSeconds: round(scanSeconds, 4),
+      ratio: round(seconds / scanSeconds, 2),
+      members,
+      reads: { count: counted, scan: scanned },
+    });
+    console.log(`${name}: ${ms(seconds)}, scan ${ms(scanSeconds)}, ${members} members`);
+    if (members === 0 || members >= size.profiles) faults.push(`${name}: ${members} members tell nothing`);
+    if (scanned.rows > counted.rows) {
+      faults.push(`${name}: the scan read ${scanned.rows} rows, the count only ${counted.rows}`);
+    }
+  }
+  return { conditions, faults };
+}
+
+/** The rows and columns that a count cannot do without: those of the condition, and who is there at all. */
+async function bareScan(clickhouse: ClickHouse, owner: BenchAccount, scan: Scan): Promise<void> {
+  const parameters = createParameters();
+  const account = `account = ${parameters.add('UInt32', owner.account)}`;
+  const part = (table: string, columns: readonly string[], rows: string[] = []) =>
+    `SELECT count() FROM ${table} WHERE ${[account, ...rows, `NOT ignore(${columns.join(', ')})`].join(' AND ')}`;
+  const moment = (at: number) => `fromUnixTimestamp64Milli(${parameters.add('Int64', at)}, 'UTC')`;
+  const parts = [part('profiles', ['profile', 'revision', 'alive'])];
+  if (scan.table === 'traits') {
+    const attributes = parameters.add('Array(String)', scan.attributes);
+    parts.push(part('traits', scan.columns, [`attribute IN ${attributes}`]));
+  } else if (scan.table === 'events') {
+    const { metric, columns, after, through = NOW } = scan;
+    const rows = [
+      `metric = ${parameters.add('UInt32', owner.metrics[metric])}`,
+      ...(after === undefined ? [] : [`time > ${moment(after)}`]),
+      `time <= ${moment(through)}`,
+    ];
+    parts.push(part('events', columns, rows));
+  }
+  await query(clickhouse, parts.join(' UNION ALL '), parameters.values);
+}
+
+/** A draft that has been counted, with one condition more; and that condition alone. */
+export async function measureDraft(deps: AudienceDeps, owner: BenchAccount, runs: number) {
+  const count = (condition: unknown) => countAudience(deps, owner.account, parsedCondition(condition));
+  await count({ all: DRAFT });
+  await count(nextCondition(0));
+  const [drafts, alone]: [number[], number[]] = [[], []];
+  for (let run = 0; run < runs; run++) {
+    // Different ones, so that none of them has been counted before.
+    drafts.push(await secondsOf(() => count({ all: [...DRAFT, nextCondition(2 * run + 1)] })));
+    alone.push(await secondsOf(() => count(nextCondition(2 * run + 2))));
+  }
+  const [seconds, aloneSeconds] = [median(drafts), median(alone)];
+  return {
+    conditions: DRAFT.length,
+    seconds: round(seconds, 4),
+    aloneSeconds: round(aloneSeconds, 4),
+    ratio: round(seconds / aloneSeconds, 2),
+  };
+}
+
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return (performance.now() - begun) / 1000;
+}
+
+function parsedCondition(input: unknown): Condition {
+  const parsed = parseSupported(input);
+  if (!parsed.ok) throw new Error(parsed.errors.map(({ message }) => message).join('; '));
+  return parsed.condition;
+}
