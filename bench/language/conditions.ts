@@ -6,6 +6,7 @@ import { NOW, type MetricName } from './data.ts';
 export type Scan =
   | { table: 'events'; metric: MetricName; columns: string[]; after?: number; through?: number }
   | { table: 'traits'; attributes: string[]; columns: string[] }
+  | { table: 'predictions'; path: string; columns: string[] }
   | { table: 'profiles' };
 
 export interface MeasuredCondition {
@@ -168,6 +169,17 @@ export const CONDITIONS: readonly MeasuredCondition[] = [
     name: 'prediction: date',
     condition: { prediction: { dimension: 'EXPECTED_NEXT_ORDER', date: { next: 'P14D' } } },
     scan: traits([predictionPath('EXPECTED_NEXT_ORDER')], DATE),
+  },
+  {
+    name: 'prediction: change',
+    condition: {
+      prediction: { dimension: 'PREDICTED_LIFETIME_VALUE', change: { by: 100, within: 'P30D' } },
+    },
+    scan: {
+      table: 'predictions',
+      path: predictionPath('PREDICTED_LIFETIME_VALUE'),
+      columns: ['profile', 'time', 'revision', 'value'],
+    },
   },
   { name: 'sample', condition: { sample: { percent: 10 } }, scan: { table: 'profiles' } },
 ];

@@ -53,6 +53,9 @@ export async function makeAccount(
       command(clickhouse, traitsSql(attribute), { account, from, count }, LONG),
     );
   }
+  await inSlices(profiles, (from, count) =>
+    command(clickhouse, predictionsSql, { account, from, count }, LONG),
+  );
   // From the oldest to the newest, as they would have come in.
   await inSlices(events, (from, count) =>
     command(
@@ -95,6 +98,16 @@ const numbers = 'SELECT number AS n FROM numbers({from:UInt64}, {count:UInt64})'
 const profilesSql = `
   INSERT INTO profiles
   SELECT {account:UInt32}, toUInt32(n + 1), 1, ${chance('alive')} >= 0.005 FROM (${numbers})`;
+
+/** What the lifetime value has been: two values within the last year, half a year apart. */
+const predictionsSql = `
+  INSERT INTO predictions
+  SELECT {account:UInt32}, '${predictionPath('PREDICTED_LIFETIME_VALUE')}',
+    fromUnixTimestamp64Milli(toInt64(${NOW - HISTORY_DAYS * DAY_MS}) + toInt64((turn + ${chance('predicted at')}) * ${Math.floor((HISTORY_DAYS * DAY_MS) / 2)}), 'UTC'),
+    toUInt32(n + 1), turn + 1, round(1000 * pow(${chance('predicted', 'n * 2 + turn')}, 3), 2)
+  FROM (${numbers})
+  ARRAY JOIN [0, 1] AS turn
+  WHERE ${chance('has predictions')} < 0.7`;
 
 interface Attribute {
   path: string;

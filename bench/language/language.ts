@@ -5,7 +5,7 @@ import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedde
 import { createParameters } from '../../src/evaluation/parameters.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import type { Condition } from '../../src/segments/ast.ts';
-import { parseSupported } from '../../src/segments/unsupported.ts';
+import { parseCondition } from '../../src/segments/parse.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { describeMachine } from '../lib/machine.ts';
@@ -130,6 +130,9 @@ async function bareScan(clickhouse: ClickHouse, owner: BenchAccount, scan: Scan)
   if (scan.table === 'traits') {
     const attributes = parameters.add('Array(String)', scan.attributes);
     parts.push(part('traits', scan.columns, [`attribute IN ${attributes}`]));
+  } else if (scan.table === 'predictions') {
+    const rows = [`path = ${parameters.add('String', scan.path)}`, `time <= ${moment(NOW)}`];
+    parts.push(part('predictions', scan.columns, rows));
   } else if (scan.table === 'events') {
     const { metric, columns, after, through = NOW } = scan;
     const rows = [
@@ -169,7 +172,7 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
 }
 
 function parsedCondition(input: unknown): Condition {
-  const parsed = parseSupported(input);
+  const parsed = parseCondition(input);
   if (!parsed.ok) throw new Error(parsed.errors.map(({ message }) => message).join('; '));
   return parsed.condition;
 }

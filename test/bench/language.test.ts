@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CONDITIONS, DRAFT } from '../../bench/language/conditions.ts';
 import { makeAccount, NOW, type BenchAccount } from '../../bench/language/data.ts';
 import { measureConditions, measureDraft } from '../../bench/language/language.ts';
@@ -31,6 +31,9 @@ describe('the language benchmark', () => {
       await Promise.all([mysql.close(), clickhouse.close()]);
     };
   });
+
+  beforeEach(() => void vi.spyOn(console, 'log').mockReturnValue());
+  afterEach(() => void vi.restoreAllMocks());
 
   test('counts every condition, each with members and with others, and scans no more rows than the count', async () => {
     const { conditions, faults } = await measureConditions(deps, owner, SIZE, 1);
@@ -72,6 +75,19 @@ describe('the conditions of the language benchmark', () => {
     expect(kindsOf((leaf) => (leaf.kind === 'event' ? [leaf.measure.kind] : []))).toEqual(
       expect.arrayContaining(['count', 'sum', 'average', 'min', 'max', 'distinct', 'days']),
     );
+  });
+
+  test('ask what a prediction is, and how it has changed', () => {
+    const asked = kindsOf((leaf) =>
+      leaf.kind === 'prediction'
+        ? [
+            ...(leaf.number ? ['number'] : []),
+            ...(leaf.date ? ['date'] : []),
+            ...(leaf.change ? ['change'] : []),
+          ]
+        : [],
+    );
+    expect(asked.sort()).toEqual(['change', 'date', 'number']);
   });
 
   test('have every window', () => {
