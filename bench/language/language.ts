@@ -10,7 +10,7 @@ import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
-import { inFolder } from '../lib/service.ts';
+import { inFolder, withEnding } from '../lib/service.ts';
 import { median, round } from '../lib/stats.ts';
 import { CONDITIONS, DRAFT, nextCondition, type Scan } from './conditions.ts';
 import { makeAccount, NOW, type BenchAccount, type DataSize } from './data.ts';
@@ -35,11 +35,19 @@ export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<O
   const machine = describeMachine({ embedded: true });
   return inFolder(async (folder) => {
     const options = { dataDir: path.join(folder, 'data'), logger: createLogger('error') };
-    const engines = await Promise.all([startEmbeddedMariaDb(options), startEmbeddedClickHouse(options)]);
-    const [mariaDb, clickhouseEngine] = engines;
-    const mysql = await openMySql(mariaDb.url);
-    const clickhouse = await openClickHouse(clickhouseEngine.url);
-    try {
+    const stops: (() => Promise<void>)[] = [];
+    const stop = async () => {
+      for (let one = stops.pop(); one; one = stops.pop()) await one();
+    };
+    return withEnding(stop, async () => {
+      const mariaDb = await startEmbeddedMariaDb(options);
+      stops.push(() => mariaDb.stop());
+      const mysql = await openMySql(mariaDb.url);
+      stops.push(() => mysql.close());
+      const clickhouseEngine = await startEmbeddedClickHouse(options);
+      stops.push(() => clickhouseEngine.stop());
+      const clickhouse = await openClickHouse(clickhouseEngine.url);
+      stops.push(() => clickhouse.close());
       console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
       const owner = await makeAccount({ mysql, clickhouse }, size);
       const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
@@ -66,10 +74,7 @@ export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<O
         figures: { conditions, draft },
         faults,
       };
-    } finally {
-      await Promise.all([mysql.close(), clickhouse.close()]);
-      await Promise.all(engines.map((engine) => engine.stop()));
-    }
+    });
   });
 }
 

@@ -51,13 +51,20 @@ export async function inFolder<Result>(work: (folder: string) => Promise<Result>
   const cache = path.join(ROOT, '.cache');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'bench-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  undo.push(remove);
+  return withEnding(
+    () => rmSync(folder, { recursive: true, force: true }),
+    () => work(folder),
+  );
+}
+
+/** Runs `work` and then `end`, whatever happens; `end` also when a signal ends the benchmark. */
+export async function withEnding<Result>(end: () => unknown, work: () => Promise<Result>): Promise<Result> {
+  undo.push(end);
   try {
-    return await work(folder);
+    return await work();
   } finally {
-    forget(remove);
-    remove();
+    forget(end);
+    await end();
   }
 }
 
