@@ -53,16 +53,15 @@ export function selectMembers(
 /** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
 export function scanAll(criteria: readonly Criterion[], scope: Scope, parameters: Parameters): string {
   const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
-  return [scanEverybody(scope, parameters), ...sets]
-    .map(
-      (
-        scan,
-        number,
-      ) => `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+  const bitmaps = sets.map(
+    (
+      scan,
+      i,
+    ) => `SELECT chunk, ${i + 1} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
       FROM (${scan})
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`,
-    )
-    .join('\n      UNION ALL\n      ');
+  );
+  return [scanEverybody(scope, parameters), ...bitmaps].join('\n      UNION ALL\n      ');
 }
 
 /** Conditions over these criteria as expressions over bitmaps, of which `nameOf` says what they are called. */
@@ -152,12 +151,16 @@ function compileSample({ percent, salt }: SampleCriterion, parameters: Parameter
   return `intHash64(bitXor(toUInt64(profile), ${key})) < ${limit}`;
 }
 
+/** Whoever is gone stays gone: so there is no need to look for the newest row of each. */
 function scanEverybody(scope: Scope, parameters: Parameters): string {
-  return `SELECT profile
-      FROM profiles
-      WHERE ${place(scope, parameters)}
-      GROUP BY profile
-      HAVING argMax(alive, revision)`;
+  return `SELECT chunk, ${EVERYBODY} AS criterion,
+        bitmapAndnot(groupBitmapState(low), groupBitmapStateIf(low, NOT alive)) AS members
+      FROM (
+        SELECT profile, alive, toUInt32(bitAnd(profile, 65535)) AS low
+        FROM profiles
+        WHERE ${place(scope, parameters)}
+      )
+      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
 }
 
 function place(scope: Scope, parameters: Parameters): string {

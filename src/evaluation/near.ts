@@ -10,8 +10,10 @@ export const COORDINATES = ['location.latitude', 'location.longitude'] as const;
 export function compileNear(criterion: NearCriterion, parameters: Parameters): string {
   const number = (value: number) => parameters.add('Float64', value);
   const [latitude, longitude] = COORDINATES.map((path) => {
-    const newest = `argMaxIf((kind = 'number', number), revision, attribute = ${parameters.add('String', path)})`;
-    return { isNumber: `${newest}.1`, degrees: `${newest}.2` };
+    const attribute = parameters.add('String', path);
+    // One by one: of pairs ClickHouse finds the newest ten times as slowly.
+    const newest = (value: string) => `argMaxIf(${value}, revision, attribute = ${attribute})`;
+    return { isNumber: newest(`kind = 'number'`), degrees: newest('number') };
   }) as [Coordinate, Coordinate];
   const radians = number(RADIANS);
   const squared = (degrees: string) => `pow(sin(${degrees} * ${radians} / 2), 2)`;

@@ -20,8 +20,13 @@ import {
 /** The criterion's truth over the rows of a profile. A NULL comes to nothing: without a value there is no change. */
 export function compileTrend(criterion: TrendCriterion, instant: Instant, parameters: Parameters): string {
   const path = parameters.add('String', criterion.path);
-  const valueBefore = (ms: number) =>
-    `argMaxIf(tuple(value), (time, revision), path = ${path} AND time <= ${momentAgo(ms, instant, parameters)}).1`;
+  // One number for time and revision: by pairs ClickHouse finds the newest ten times as slowly.
+  const order = 'toUInt128(toUnixTimestamp64Milli(time)) * toUInt128(18446744073709551616) + revision';
+  const valueBefore = (ms: number) => {
+    const isBefore = `path = ${path} AND time <= ${momentAgo(ms, instant, parameters)}`;
+    const newest = (value: string) => `argMaxIf(${value}, ${order}, ${isBefore})`;
+    return `if(${newest('isNotNull(value)')}, ${newest('ifNull(value, 0)')}, NULL)`;
+  };
   const [now, then] = [valueBefore(0), valueBefore(criterion.withinMs)];
   const by = parameters.add('Int128', microUnits(criterion.by).toString());
   return `ifNull(abs(${now}) <= ${LARGEST_SUMMAND} AND abs(${then}) <= ${LARGEST_SUMMAND}
