@@ -99,10 +99,8 @@ export function setOf(criterion: number): string {
 /** A SELECT of `profile`, of those who satisfy the criterion; repetitions do no harm. */
 function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): string {
   const byAttribute = (attribute: string, match: string) => `SELECT profile
-      FROM traits
-      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
-      GROUP BY profile
-      HAVING argMax(${match}, revision)`;
+      FROM traits FINAL
+      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)} AND ${match}`;
   if (criterion.kind === 'property') {
     return byAttribute(criterion.path, compileTrait(criterion, scope, parameters));
   }
