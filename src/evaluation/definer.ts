@@ -111,10 +111,20 @@ export function createDefiner(
   }
 
   async function follow(dependent: SegmentInForce, at: number, chunks: number[]): Promise<void> {
-    const next = writtenOut(dependent, inForceIn(registry, dependent.account));
-    if (canonicalJson(next.condition) === canonicalJson(dependent.condition)) return;
+    const next = whereItFits(dependent);
+    if (!next || canonicalJson(next.condition) === canonicalJson(dependent.condition)) return;
     await redefine(next, 'SEGMENT', at, chunks);
     await put(next);
+  }
+
+  /** Null: too large together with others that have not been brought here yet. What stays too large the API refuses. */
+  function whereItFits(dependent: SegmentInForce): SegmentInForce | null {
+    try {
+      return writtenOut(dependent, inForceIn(registry, dependent.account));
+    } catch (error) {
+      if (error instanceof TooLarge) return null;
+      throw error;
+    }
   }
 
   async function redefine(

@@ -14,12 +14,13 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { nothingKnown, propertiesOf, readKnown, type KnownFacts } from './read-known.ts';
-import { covers, type Uses } from './uses.ts';
+import { nothingKnown, propertiesOf, readKnown, sizeOf, type KnownFacts } from './read-known.ts';
+import { isCheap, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
   /**
-   * What the segments in force look at. Nothing else is kept; what is kept is dropped where that is not enough.
+   * What the segments in force look at; nothing else is kept. What was kept is dropped: the stores, from which a segment
+   * has just been populated, may be ahead of the news.
    * `nextProfile`: profiles with smaller numbers may have been heard of before.
    */
   use(account: number, uses: Uses, nextProfile: number): void;
@@ -41,15 +42,18 @@ interface Known extends KnownFacts {
 export interface KnownLimits {
   /** More profiles at once are cheaper in ClickHouse: they are many and will hardly come again soon. */
   profilesAtOnce: number;
+  /** Subjects times criteria: what is decided in one go, while everything else in the process waits. */
+  questionsAtOnce: number;
   /** Whoever has done more is evaluated in ClickHouse. */
   eventsPerProfile: number;
-  /** Events and attributes in memory. */
+  /** Events and attributes in memory; one that is long counts for several. */
   facts: number;
 }
 
 /** Some 150 MB in all the partitions that one process can own. Most people have done less than 300 things. */
 export const KNOWN_LIMITS: KnownLimits = {
   profilesAtOnce: 300,
+  questionsAtOnce: 20_000,
   eventsPerProfile: 300,
   facts: 400_000 / EVALUATOR_PARTITIONS,
 };
@@ -77,6 +81,11 @@ export function createKnownProfiles(
     forget(key);
     profiles.set(key, known);
     weight += weightOf(known);
+    makeRoom(key);
+  }
+
+  /** For the one that has just been kept, or has learned. */
+  function makeRoom(key: string): void {
     for (const oldest of profiles.keys()) {
       if (weight <= limits.facts || oldest === key) break;
       forget(oldest);
@@ -144,8 +153,7 @@ export function createKnownProfiles(
   return {
     use(account, uses, nextProfile) {
       if (!firstNew.has(account)) firstNew.set(account, nextProfile);
-      const before = usesOf.get(account);
-      if (!before || !covers(before, uses)) usesOf.set(account, uses);
+      usesOf.set(account, uses);
     },
     apply(account, changes) {
       for (const change of changes) {
@@ -158,24 +166,27 @@ export function createKnownProfiles(
         weight -= weightOf(known);
         const isKnown = (isNew || change.whole !== true) && learn(known, change, limits.eventsPerProfile);
         weight += weightOf(known);
-        if (!isKnown) forget(key);
+        if (isKnown) makeRoom(key);
+        else forget(key);
       }
     },
     async evaluate(scope, subjects, criteria) {
       const wanted = [...new Set(subjects.map(({ profile }) => profile))];
-      const known =
-        wanted.length > limits.profilesAtOnce ? new Map<number, Known>() : await load(scope, wanted);
-      const isHeld = (criterion: Criterion) => criterion.kind !== 'trend';
+      const isMuch =
+        wanted.length > limits.profilesAtOnce || subjects.length * criteria.length > limits.questionsAtOnce;
+      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted);
+      // ClickHouse may be ahead of the news: who is evaluated there once is read again, or would seem to turn back.
+      if (isMuch) for (const profile of wanted) forget(keyOf(scope.account, profile));
       const others = subjects.filter(({ profile }) => !known.has(profile));
       const [ofOthers, ofAll, gone] = await Promise.all([
-        others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isHeld)),
-        criteria.every(isHeld)
+        others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isCheap)),
+        criteria.every(isCheap)
           ? null
           : evaluateSubjects(
               clickhouse,
               scope,
               subjects,
-              criteria.filter((one) => !isHeld(one)),
+              criteria.filter((one) => !isCheap(one)),
             ),
         goneProfiles(
           mysql.db,
@@ -193,7 +204,7 @@ export function createKnownProfiles(
         truths(subject, key) {
           const criterion = byKey.get(key);
           if (!criterion) throw new Error('a criterion was not evaluated');
-          if (!isHeld(criterion)) return ofAll?.(subject, key) ?? false;
+          if (!isCheap(criterion)) return ofAll?.(subject, key) ?? false;
           const held = facts.get(subject.profile);
           if (held) return evaluate(criterion, held, subject.instant, { timeZone: scope.timeZone });
           return ofOthers?.(subject, key) ?? false;
@@ -235,5 +246,9 @@ function learn(known: Known, change: ProfileChange, mostEvents: number): boolean
 }
 
 function weightOf({ events, attributes, consents }: Known): number {
-  return 1 + (events?.length ?? 0) + attributes.size + consents.size;
+  let characters = 0;
+  for (const { properties } of events ?? [])
+    for (const value of properties.values()) characters += sizeOf(value);
+  for (const value of attributes.values()) characters += sizeOf(value);
+  return 1 + (events?.length ?? 0) + attributes.size + consents.size + Math.floor(characters / 200);
 }

@@ -9,13 +9,15 @@ export interface KnownFacts {
   /** Of attributes, as far as they are known. */
   revisions: Map<string, number>;
   consents: Map<Channel, ConsentFacts>;
-  /** Null: more than are held in memory. */
+  /** Null: there are more than are held in memory, or something is too long for it. */
   events: (EventFacts & { id: string })[] | null;
 }
 
 const CHANNELS = new Map(
   (['EMAIL', 'SMS', 'PUSH'] as const).map((channel) => [consentAttribute(channel), channel]),
 );
+/** Bytes of texts and lists that are held of an event or an attribute. */
+const LONGEST = 2_000;
 const NO_PROPERTIES: ReadonlyMap<string, Value> = new Map();
 const MAPS = ['texts', 'numbers', 'booleans', 'lists'] as const;
 
@@ -25,7 +27,7 @@ interface TraitRow {
   profile: number;
   attribute: string;
   newest: string;
-  trait: [kind: string, text: string, number: number, list: string[], date: string];
+  trait: [kind: string, text: string, number: number, list: string[], date: string, isLong: number];
 }
 
 interface Reading {
@@ -54,13 +56,19 @@ export async function readKnown(
   const [events, traits] = await Promise.all([
     names.size === 0
       ? []
-      : query<{ profile: number; events: EventRow[] }>(
+      : query<{ profile: number; longest: string; events: EventRow[] }>(
           clickhouse,
-          `SELECT profile, groupArray(${limit + 1})((metric, toUnixTimestamp64Milli(time), toString(id), value,
-             ${MAPS.map((map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), ${map})`).join(', ')})) AS events
-           FROM events_by_profile
-           WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
-             AND metric IN {metrics:Array(UInt32)}
+          `SELECT profile, max(size) AS longest,
+             groupArrayIf(${limit + 1})((metric, at, key, value, ${MAPS.join(', ')}), size <= ${LONGEST}) AS events
+           FROM (
+             SELECT profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key, value,
+               ${MAPS.map((map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), stored.${map}) AS ${map}`).join(', ')},
+               arraySum(text -> length(text), mapValues(texts))
+                 + arraySum(list -> arraySum(text -> length(text), list), mapValues(lists)) AS size
+             FROM events_by_profile AS stored
+             WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
+               AND metric IN {metrics:Array(UInt32)}
+           )
            GROUP BY profile`,
           { account, profiles, metrics: [...names.keys()], paths: [...paths] },
         ),
@@ -68,10 +76,14 @@ export async function readKnown(
       ? []
       : query<TraitRow>(
           clickhouse,
-          `SELECT profile, attribute, max(revision) AS newest, argMax((kind, text, number, list, date), revision) AS trait
-           FROM traits_by_profile
-           WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
-             AND attribute IN {attributes:Array(String)}
+          `SELECT profile, attribute, max(revision) AS newest, argMax(
+               (kind, if(isLong, '', text), number, if(isLong, [], list), date, isLong), revision) AS trait
+           FROM (
+             SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
+             FROM traits_by_profile
+             WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
+               AND attribute IN {attributes:Array(String)}
+           )
            GROUP BY profile, attribute`,
           { account, profiles, attributes: [...uses.attributes] },
         ),
@@ -79,13 +91,15 @@ export async function readKnown(
   for (const row of events) {
     const facts = found.get(row.profile);
     if (!facts) continue;
-    facts.events = row.events.length > limit ? null : row.events.map((event) => eventOf(event, names));
+    const tooMuch = row.events.length > limit || Number(row.longest) > LONGEST;
+    facts.events = tooMuch ? null : row.events.map((event) => eventOf(event, names));
   }
   for (const { profile, attribute, newest, trait } of traits) {
     const facts = found.get(profile);
     if (!facts) continue;
     facts.revisions.set(attribute, Number(newest));
-    const [kind, text, number, list, date] = trait;
+    const [kind, text, number, list, date, isLong] = trait;
+    if (isLong) facts.events = null;
     const channel = CHANNELS.get(attribute);
     if (channel) {
       const consent = { status: text, time: Number(date), source: list[0] ?? null };
@@ -118,4 +132,10 @@ function eventOf(
     value,
     properties: propertiesOf(maps.flatMap((map) => Object.entries(map))),
   };
+}
+
+/** Characters of texts. */
+export function sizeOf(value: Value): number {
+  if (typeof value === 'string') return value.length;
+  return Array.isArray(value) ? (value as Value[]).reduce<number>((sum, one) => sum + sizeOf(one), 0) : 0;
 }

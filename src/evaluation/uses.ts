@@ -1,5 +1,5 @@
 /** What conditions look at, more exactly than by metric. Pure. */
-import type { Criterion, PropertyFilter } from '../segments/ast.ts';
+import type { Criterion, PropertyFilter, TextFilter, ValueFilter } from '../segments/ast.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { COORDINATES } from './near.ts';
 
@@ -48,12 +48,35 @@ export function usesOf(criteria: Iterable<Criterion>): Uses {
   return { metrics, attributes };
 }
 
-/** Whether what is enough for `wanted` is there. */
-export function covers(uses: Uses, wanted: Uses): boolean {
-  const all = (set: ReadonlySet<string> | undefined, names: ReadonlySet<string>) =>
-    set !== undefined && [...names].every((name) => set.has(name));
-  return (
-    all(uses.attributes, wanted.attributes) &&
-    [...wanted.metrics].every(([metric, paths]) => all(uses.metrics.get(metric), paths))
-  );
+const MOST_TEXTS = 100;
+
+/** Whether its truth is soon decided in this process: no expression of the user's, no long list of texts. */
+export function isCheap(criterion: Criterion): boolean {
+  switch (criterion.kind) {
+    case 'event':
+      return criterion.where.every(({ filter }) => isCheapFilter(filter));
+    case 'sequence':
+      return criterion.steps.every(({ where }) => where.every(({ filter }) => isCheapFilter(filter)));
+    case 'property':
+      return isCheapFilter(criterion.filter);
+    case 'consent':
+      return criterion.source === null || isCheapText(criterion.source);
+    case 'trend':
+      // Past values are not kept.
+      return false;
+    case 'segment':
+    case 'near':
+    case 'sample':
+      return true;
+  }
+}
+
+function isCheapFilter(filter: ValueFilter): boolean {
+  if (filter.kind === 'text') return isCheapText(filter.text);
+  return filter.kind !== 'list' || !('values' in filter.list) || filter.list.values.length <= MOST_TEXTS;
+}
+
+function isCheapText(filter: TextFilter): boolean {
+  if ('values' in filter) return filter.values.length <= MOST_TEXTS;
+  return filter.op !== 'matches' && filter.op !== 'notMatches';
 }

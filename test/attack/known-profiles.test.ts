@@ -152,6 +152,7 @@ it('a merge makes the profile be read again', async () => {
 
 it('whoever has done too much to be kept, and too many at once, are evaluated in ClickHouse', async () => {
   const { known, account, order, holds } = setUp(orders(3), {
+    ...KNOWN_LIMITS,
     profilesAtOnce: 2,
     eventsPerProfile: 2,
     facts: 100,
@@ -163,17 +164,42 @@ it('whoever has done too much to be kept, and too many at once, are evaluated in
   expect(await holds(1, 2, 3)).toEqual([true, true, false]);
 });
 
-it('a segment that looks at more makes everything be read again', async () => {
-  const sizes = { event: { metric: METRIC, where: [{ path: 'size', filter: { number: { equals: 5 } } }] } };
-  const { known, account, order, holds } = setUp(sizes);
-  known.use(account, { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set() }, 10);
-  await order(1, { size: 5 });
+it('what is too long for memory is evaluated in ClickHouse', async () => {
+  const long = 'x'.repeat(3_000);
+  const sized = { event: { metric: METRIC, where: [{ path: 'note', filter: { text: { equals: long } } }] } };
+  const { known, account, order, holds } = setUp(sized);
+  await order(1, { note: long });
+  expect(await holds(1, 2)).toEqual([true, false]);
+  const { content: _, ...news } = await order(2, { note: long });
+  known.apply(account, [news]);
+  expect(await holds(1, 2)).toEqual([true, true]);
+  const named = setUp({ property: { path: 'properties.note', filter: { text: { equals: long } } } });
+  await named.write(1, 1, 'properties.note', long);
+  expect(await named.holds(1)).toEqual([true]);
+});
+
+it('an expression of the user is not matched in this process', async () => {
+  const like = {
+    event: { metric: METRIC, where: [{ path: 'note', filter: { text: { matches: '^a+$' } } }] },
+  };
+  const { known, account, order, holds } = setUp(like);
+  expect(await holds(1)).toEqual([false]);
+  known.apply(account, [await order(1, { note: 'aaa' })]);
   expect(await holds(1)).toEqual([true]);
-  known.use(
-    account,
-    { metrics: new Map([[METRIC, new Set(['size', 'colour'])]]), attributes: new Set() },
-    10,
-  );
-  await order(1, { size: 6 });
+});
+
+it('someone who was evaluated in ClickHouse, which is ahead of the news, does not turn back', async () => {
+  const { order, holds } = setUp(orders(1), { ...KNOWN_LIMITS, profilesAtOnce: 1 });
+  expect(await holds(1)).toEqual([false]);
+  await order(1);
+  expect(await holds(1, 2)).toEqual([true, false]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+it('nor does someone whom a segment has just been populated with', async () => {
+  const { known, account, order, holds } = setUp(orders(1));
+  expect(await holds(1)).toEqual([false]);
+  await order(1);
+  known.use(account, { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set() }, 10);
   expect(await holds(1)).toEqual([true]);
 });
