@@ -42,6 +42,8 @@ interface Known extends KnownFacts {
 export interface KnownLimits {
   /** More profiles at once are cheaper in ClickHouse: they are many and will hardly come again soon. */
   profilesAtOnce: number;
+  /** To read the histories of more than these costs more than to ask ClickHouse what it makes of them. */
+  readAtOnce: number;
   /** Subjects times criteria: what is decided in one go, while everything else in the process waits. */
   questionsAtOnce: number;
   /** Whoever has done more is evaluated in ClickHouse. */
@@ -53,6 +55,7 @@ export interface KnownLimits {
 /** Some 150 MB in all the partitions that one process can own. Most people have done less than 300 things. */
 export const KNOWN_LIMITS: KnownLimits = {
   profilesAtOnce: 300,
+  readAtOnce: 50,
   questionsAtOnce: 20_000,
   eventsPerProfile: 300,
   facts: 400_000 / EVALUATOR_PARTITIONS,
@@ -116,7 +119,7 @@ export function createKnownProfiles(
     return (byte & bit) === 0;
   }
 
-  /** Those that are held, the missing ones read; without those that have too many events. */
+  /** Those that are held, the missing ones read if they are few; without those that have too many events. */
   async function load(scope: ChangedScope, wanted: readonly number[]): Promise<Map<number, Known>> {
     const { account } = scope;
     const uses = usesOf.get(account);
@@ -131,7 +134,7 @@ export function createKnownProfiles(
         found.set(profile, known);
       }
     }
-    if (missing.length > 0) {
+    if (missing.length > 0 && missing.length <= limits.readAtOnce) {
       // Also of metrics that no criterion of this round looks at.
       const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
       const ids = new Map(scope.metrics);

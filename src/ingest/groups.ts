@@ -15,7 +15,7 @@ const PAYING_AT_ONCE = 2;
 
 /**
  * Returns a function that resolves when the batch has been done, as part of a group whose sizes add up to at most
- * `fullAt` (a larger batch goes alone). `linger` waits, after a group, for partitions whose batch has just been done to
+ * `fullAt` (a larger batch goes alone). `linger` waits, after a small group, for partitions whose batch has just been done to
  * come with their next one, lest they miss every other group; it never rejects. `work` calls `stored` once it is merely waiting for ClickHouse.
  */
 export function inGroups<Batch>(
@@ -66,11 +66,14 @@ export function inGroups<Batch>(
       for (const { reject } of group) reject(error);
     }
     running -= 1;
-    lingering = true;
-    void options.linger().then(() => {
-      lingering = false;
-      start();
-    });
+    const size = group.reduce((sum, waited) => sum + waited.size, 0);
+    if (size <= options.fullAt / 10) {
+      lingering = true;
+      void options.linger().then(() => {
+        lingering = false;
+        start();
+      });
+    }
     stored();
     start();
   }

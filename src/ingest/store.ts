@@ -50,6 +50,8 @@ import {
 } from './rows.ts';
 
 const CONTENT_CHARACTERS = 2_000;
+/** Records of an account in one batch: of more, evaluators ask ClickHouse anyway. */
+const TOLD_RECORDS = 1_000;
 
 /** What a batch owes after its transaction. Written down inside of it. */
 export interface Debt {
@@ -267,7 +269,7 @@ async function storeProfiles(
     const values = changed.map(({ path, value }): [string, Value | null] => [path, value]);
     if (!alive) note({ profile: number, cause: 'MERGE', at: now, gone: true });
     else if (!old) {
-      const isTold = consents.length === 0 && isShort(values);
+      const isTold = consents.length === 0 && mayTravel(values, records);
       note({
         profile: number,
         cause: causes.get(number) ?? 'PROFILE',
@@ -285,7 +287,7 @@ async function storeProfiles(
           // Evaluated no earlier than its points.
           at: points.reduce((latest, { time }) => Math.max(latest, time), now),
           attributes,
-          ...(isShort(values) && { values, revision: next.revision }),
+          ...(mayTravel(values, records) && { values, revision: next.revision }),
         });
       }
       if (consents.length > 0) {
@@ -380,16 +382,16 @@ async function storeEvents(
       at: event.arrivedAt,
       metric: event.metric,
       event: { id, time: event.time, metric },
-      ...(isShort(content) && { content }),
+      ...(mayTravel(content, records) && { content }),
     });
   }
   await deps.names.registerProperties(seen, now);
   debt.withEvents.push([account, [...new Set(fresh.map(({ profile }) => profile))]]);
 }
 
-/** Whether it may travel with the news: what is long is read where it is needed. */
-function isShort(content: unknown): boolean {
-  return JSON.stringify(content).length <= CONTENT_CHARACTERS;
+/** Whether it may travel with the news: what is long, or one of very many, is read where it is needed. */
+function mayTravel(content: unknown, records: readonly Placed[]): boolean {
+  return records.length <= TOLD_RECORDS && JSON.stringify(content).length <= CONTENT_CHARACTERS;
 }
 
 function causeOf(record: IngestRecord): ChangeCause {

@@ -42,7 +42,13 @@ export interface World {
 
 /** Ahead of the present: ClickHouse forgets future events whose time is long past, by its own clock. */
 export const START = Date.UTC(2040, 0, 1);
-const TINY: KnownLimits = { profilesAtOnce: 4, questionsAtOnce: 60, eventsPerProfile: 3, facts: 40 };
+const TINY: KnownLimits = {
+  profilesAtOnce: 4,
+  readAtOnce: 2,
+  questionsAtOnce: 60,
+  eventsPerProfile: 3,
+  facts: 40,
+};
 const SETTLE_WITHIN_MS = 20_000;
 
 export async function openWorld(urls: { mysql: string; clickhouse: string }, start: number): Promise<World> {

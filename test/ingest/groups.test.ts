@@ -46,7 +46,7 @@ describe('groups of batches', () => {
     expect(begun()).toEqual([[1], [6], [7], [8]]);
   });
 
-  it('after a group it waits a moment for those who come again at once, but not when it is full', async () => {
+  it('after a small group it waits a moment for those who come again at once, but not when it is full', async () => {
     const ends: (() => void)[] = [];
     const { groups, take, begun } = workshop(() => new Promise((resolve) => ends.push(resolve)));
     const all = [take(1), take(2)];
