@@ -7,7 +7,7 @@ import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
 import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
-import { compileEvents, compileTrait, moment, notComputed } from './compile.ts';
+import { compileEvents, compileTrait, moment, notWrittenOut } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
@@ -136,7 +136,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       FROM (SELECT profile, groupArray(${sequence.moment}) AS collected ${rows} HAVING ${sequence.isPossible})
       WHERE ${sequence.truthOf('collected')}`;
   }
-  if (criterion.kind !== 'event') throw notComputed(criterion);
+  if (criterion.kind !== 'event') throw notWrittenOut(criterion);
   const events = compileEvents(criterion, metricOf(criterion.metric), scope, parameters);
   const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
   return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;

@@ -15,7 +15,7 @@ import { isInSample } from '../segments/sample.ts';
 import { metricsOf } from '../segments/touch.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { evaluateFacts, type FactCriterion } from './changed-facts.ts';
-import { compileEvents, compileTrait, notComputed } from './compile.ts';
+import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules } from './rules.ts';
@@ -45,8 +45,6 @@ export interface ChangedScope {
 type HistoryCriterion = EventCriterion | SequenceCriterion;
 /** Criteria that look at a profile's traits and nothing else. */
 type TraitCriterion = PropertyCriterion | NearCriterion;
-
-const COMPUTED = new Set<Criterion['kind']>(['event', 'sequence', 'property', 'consent', 'near', 'trend']);
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
@@ -78,9 +76,8 @@ export async function evaluateSubjects(
   ];
   const trends = criteria.filter((criterion) => criterion.kind === 'trend');
   for (const criterion of criteria) {
-    const { kind } = criterion;
-    if (kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
-    else if (!COMPUTED.has(kind)) throw notComputed(criterion);
+    if (criterion.kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
+    else if (criterion.kind === 'segment') throw notWrittenOut(criterion);
   }
   await Promise.all([
     ...pages(events).map(async (page) => {

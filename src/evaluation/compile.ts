@@ -69,12 +69,8 @@ export function compileTrait(criterion: PropertyCriterion, instant: Instant, par
 }
 
 /** Of membership, which is replaced by what it stands for (`expand.ts`): none can get here. */
-export function notComputed({
-  kind,
-}: {
-  kind: Criterion['kind'] | ValueFilter['kind'] | TimeWindow['kind'];
-}): Error {
-  return new Error(`${kind} is not computed yet`);
+export function notWrittenOut({ kind }: Criterion): Error {
+  return new Error(`${kind} has no expression of its own`);
 }
 
 /** The bounds that a window sets to an event's time, as SQL over the column `time`. */

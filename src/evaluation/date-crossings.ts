@@ -2,7 +2,7 @@
 import { dayOf, startOfDay } from '../segments/calendar.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import type { Parameters } from './parameters.ts';
-import type { Part, Slice } from './slice.ts';
+import { sourceIn, type Part, type Slice } from './slice.ts';
 
 /** One SELECT for all edges of the slice, which are of attributes, consents and event properties. */
 export function dateDepartures({ account, metrics, timeZone, edges, after, through }: Slice): Part {
@@ -63,12 +63,5 @@ export function dateDepartures({ account, metrics, timeZone, edges, after, throu
         ${integers(slices.map(({ from }) => from))},
         ${integers(slices.map(({ to }) => to))}) AS crossed`;
   };
-  return {
-    select,
-    sourceOf(number) {
-      const edge = edges[number];
-      if (!edge) throw new Error('there is no such edge');
-      return edge.source;
-    },
-  };
+  return { select, sourceOf: sourceIn(edges) };
 }

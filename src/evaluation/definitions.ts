@@ -1,11 +1,9 @@
 /** Creating, editing and deleting segments: write it down, then tell every evaluator partition. */
 import type { Clock } from '../runtime/clock.ts';
 import type { Condition } from '../segments/ast.ts';
-import type { ConditionError } from '../segments/parse.ts';
-import { placed, type QueryError } from '../segments/query.ts';
+import { parseCondition, type ConditionError } from '../segments/parse.ts';
+import { parseQuery, placed, type QueryError } from '../segments/query.ts';
 import { toStored } from '../segments/stored.ts';
-import { parseCondition } from '../segments/parse.ts';
-import { parseQuery } from '../segments/query.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { changeSegment, insertSegment, markDeleted } from '../storage/mysql/definitions.ts';

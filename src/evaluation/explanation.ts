@@ -6,7 +6,6 @@ import type {
   EventFacts,
   Leaf,
   NormalCondition,
-  PropertyFilter,
   Value,
 } from '../segments/ast.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
@@ -23,6 +22,7 @@ import { evaluateSubjects } from './changed-profiles.ts';
 import { isTrue } from './diff.ts';
 import { changesOf, gatherPredictions } from './past-predictions.ts';
 import { inFull, readMeanings } from './references.ts';
+import { eventsUsedBy } from './uses.ts';
 
 export type { ExplanationNode };
 
@@ -79,7 +79,7 @@ export async function explainProfile(
     gatherPredictions(deps.clickhouse, { account, profile: number, at }, looks),
   ]);
   const isKnown = (leaf: Leaf) =>
-    isGathered(leaf, predictions !== null) && usesOf(leaf).every(({ metric }) => readable.has(metric));
+    isGathered(leaf, predictions !== null) && eventsUsedBy(leaf).every(({ metric }) => readable.has(metric));
   const known = (leaf: Leaf) =>
     leaf.kind === 'segment' ? criteriaOf(meaningOf(leaf)).every(isKnown) : isKnown(leaf);
   const alone = profileFacts({
@@ -146,16 +146,6 @@ function isGathered(leaf: Leaf, withPredictions: boolean): boolean {
   }
 }
 
-/** The metrics that a leaf looks at, and the properties of their events. */
-function usesOf(leaf: Leaf): { metric: string; paths: string[] }[] {
-  const pathsOf = (where: readonly PropertyFilter[]) => where.map(({ path }) => path);
-  if (leaf.kind === 'sequence')
-    return leaf.steps.map(({ metric, where }) => ({ metric, paths: pathsOf(where) }));
-  if (leaf.kind !== 'event') return [];
-  const measured = 'path' in leaf.measure ? [leaf.measure.path] : [];
-  return [{ metric: leaf.metric, paths: [...pathsOf(leaf.where), ...measured] }];
-}
-
 /** The names of the metrics whose events can all be looked at, the cheapest first; those without events always can. */
 async function readableMetrics(
   { clickhouse }: AudienceDeps,
@@ -166,7 +156,7 @@ async function readableMetrics(
   at: number,
 ): Promise<Set<string>> {
   const uses = leaves.flatMap((leaf) =>
-    usesOf(leaf).map(({ metric }) => ({ metric, reach: reachOf(leaf, metric), power: powerOf(leaf) })),
+    eventsUsedBy(leaf).map(({ metric }) => ({ metric, reach: reachOf(leaf, metric), power: powerOf(leaf) })),
   );
   const names = [...new Set(uses.map(({ metric }) => metric))];
   const asked = names.flatMap((name) => {
@@ -226,7 +216,7 @@ async function eventsOf(
       return id === undefined ? [] : [[id, name] as const];
     }),
   );
-  const paths = leaves.flatMap(usesOf).flatMap((use) => use.paths);
+  const paths = leaves.flatMap(eventsUsedBy).flatMap((use) => use.paths);
   const rows = await readProfileEvents(clickhouse, account, profile, [...names.keys()], [...new Set(paths)]);
   return rows.map(({ metric, time, value, properties }) => ({
     metric: names.get(metric) ?? '',

@@ -37,6 +37,8 @@ export interface KnownProfiles {
 interface Known extends KnownFacts {
   uses: Uses;
   gone: boolean;
+  /** As it was when it was kept. */
+  weight: number;
 }
 
 export interface KnownLimits {
@@ -76,19 +78,16 @@ export function createKnownProfiles(
 
   function forget(key: string): void {
     const known = profiles.get(key);
-    if (known) weight -= weightOf(known);
+    weight -= known?.weight ?? 0;
     profiles.delete(key);
   }
 
+  /** Also what has changed since it was kept. */
   function keep(key: string, known: Known): void {
     forget(key);
+    known.weight = weightOf(known);
     profiles.set(key, known);
-    weight += weightOf(known);
-    makeRoom(key);
-  }
-
-  /** For the one that has just been kept, or has learned. */
-  function makeRoom(key: string): void {
+    weight += known.weight;
     for (const oldest of profiles.keys()) {
       if (weight <= limits.facts || oldest === key) break;
       forget(oldest);
@@ -130,7 +129,9 @@ export function createKnownProfiles(
       const known = find(account, profile);
       if (!known) missing.push(profile);
       else {
-        keep(keyOf(account, profile), known);
+        const key = keyOf(account, profile);
+        profiles.delete(key);
+        profiles.set(key, known);
         found.set(profile, known);
       }
     }
@@ -144,7 +145,7 @@ export function createKnownProfiles(
         goneProfiles(mysql.db, account, missing),
       ]);
       for (const [profile, facts] of read) {
-        const known = { ...facts, uses, gone: gone.has(profile) };
+        const known = { ...facts, uses, gone: gone.has(profile), weight: 0 };
         keep(keyOf(account, profile), known);
         found.set(profile, known);
       }
@@ -163,13 +164,12 @@ export function createKnownProfiles(
         const key = keyOf(account, change.profile);
         const uses = usesOf.get(account);
         const isNew = isFirst(account, change.profile) && change.created === true && uses !== undefined;
-        if (isNew) keep(key, { ...nothingKnown(), uses, gone: false });
-        const known = find(account, change.profile);
+        const known = isNew
+          ? { ...nothingKnown(), uses, gone: false, weight: 0 }
+          : find(account, change.profile);
         if (!known) continue;
-        weight -= weightOf(known);
         const isKnown = (isNew || change.whole !== true) && learn(known, change, limits.eventsPerProfile);
-        weight += weightOf(known);
-        if (isKnown) makeRoom(key);
+        if (isKnown) keep(key, known);
         else forget(key);
       }
     },
@@ -248,7 +248,7 @@ function learn(known: Known, change: ProfileChange, mostEvents: number): boolean
   return true;
 }
 
-function weightOf({ events, attributes, consents }: Known): number {
+function weightOf({ events, attributes, consents }: KnownFacts): number {
   let characters = 0;
   for (const { properties } of events ?? [])
     for (const value of properties.values()) characters += sizeOf(value);

@@ -2,6 +2,7 @@
 import type { Channel, ConsentFacts, EventFacts, Value } from '../segments/ast.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { PROPERTY_MAPS, WANTED_PROPERTIES, type Properties } from '../storage/clickhouse/profile-events.ts';
 import type { Uses } from './uses.ts';
 
 export interface KnownFacts {
@@ -19,9 +20,7 @@ const CHANNELS = new Map(
 /** Bytes of texts and lists that are held of an event or an attribute. */
 const LONGEST = 2_000;
 const NO_PROPERTIES: ReadonlyMap<string, Value> = new Map();
-const MAPS = ['texts', 'numbers', 'booleans', 'lists'] as const;
 
-type Properties = Record<string, string | number | boolean | string[]>;
 type EventRow = [metric: number, time: string, id: string, value: number | null, ...maps: Properties[]];
 interface TraitRow {
   profile: number;
@@ -59,13 +58,13 @@ export async function readKnown(
       : query<{ profile: number; longest: string; events: EventRow[] }>(
           clickhouse,
           `SELECT profile, max(size) AS longest,
-             groupArrayIf(${limit + 1})((metric, at, key, value, ${MAPS.join(', ')}), size <= ${LONGEST}) AS events
+             groupArrayIf(${limit + 1})((metric, at, key, value, ${PROPERTY_MAPS.join(', ')}), size <= ${LONGEST}) AS events
            FROM (
              SELECT profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key, value,
-               ${MAPS.map((map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), stored.${map}) AS ${map}`).join(', ')},
+               ${WANTED_PROPERTIES},
                arraySum(text -> length(text), mapValues(texts))
                  + arraySum(list -> arraySum(text -> length(text), list), mapValues(lists)) AS size
-             FROM events_by_profile AS stored
+             FROM events_by_profile AS events
              WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
                AND metric IN {metrics:Array(UInt32)}
            )

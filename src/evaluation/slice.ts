@@ -21,3 +21,12 @@ export interface Part {
   select: (parameters: Parameters) => string;
   sourceOf(number: number): TimeSource;
 }
+
+/** Where the sources of a part are numbered by their edges. */
+export function sourceIn(edges: readonly Edge[]): Part['sourceOf'] {
+  return (number) => {
+    const edge = edges[number];
+    if (!edge) throw new Error('there is no such edge');
+    return edge.source;
+  };
+}

@@ -1,7 +1,7 @@
 /** Values of predictions that have been there for just as long as a trend looks back: slices of `predictions`. */
 import { moment } from './compile.ts';
 import type { Parameters } from './parameters.ts';
-import type { Part, Slice } from './slice.ts';
+import { sourceIn, type Part, type Slice } from './slice.ts';
 
 /** One SELECT for all edges of the slice, which are of predictions. */
 export function trendDepartures({ account, edges, after, through }: Slice): Part {
@@ -26,12 +26,5 @@ export function trendDepartures({ account, edges, after, through }: Slice): Part
         arrayZip(${numbers}, ${parameters.add('Array(Int64)', offsets)}),
         ${parameters.add('Array(String)', paths)}) AS crossed`;
   };
-  return {
-    select,
-    sourceOf(number) {
-      const edge = edges[number];
-      if (!edge) throw new Error('there is no such edge');
-      return edge.source;
-    },
-  };
+  return { select, sourceOf: sourceIn(edges) };
 }

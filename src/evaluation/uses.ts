@@ -1,5 +1,5 @@
 /** What conditions look at, more exactly than by metric. Pure. */
-import type { Criterion, PropertyFilter, TextFilter, ValueFilter } from '../segments/ast.ts';
+import type { Criterion, Leaf, PropertyFilter, TextFilter, ValueFilter } from '../segments/ast.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { COORDINATES } from './near.ts';
 
@@ -10,40 +10,28 @@ export interface Uses {
   attributes: ReadonlySet<string>;
 }
 
+/** The metrics that a leaf looks at, and the properties of their events. */
+export function eventsUsedBy(leaf: Leaf): { metric: string; paths: string[] }[] {
+  const pathsOf = (where: readonly PropertyFilter[]) => where.map(({ path }) => path);
+  if (leaf.kind === 'sequence')
+    return leaf.steps.map(({ metric, where }) => ({ metric, paths: pathsOf(where) }));
+  if (leaf.kind !== 'event') return [];
+  const measured = 'path' in leaf.measure ? [leaf.measure.path] : [];
+  return [{ metric: leaf.metric, paths: [...pathsOf(leaf.where), ...measured] }];
+}
+
 export function usesOf(criteria: Iterable<Criterion>): Uses {
   const metrics = new Map<string, Set<string>>();
   const attributes = new Set<string>();
-  const use = (metric: string, where: readonly PropertyFilter[], path?: string) => {
-    const paths = metrics.get(metric) ?? new Set();
-    metrics.set(metric, paths);
-    for (const filter of where) paths.add(filter.path);
-    if (path !== undefined) paths.add(path);
-  };
   for (const criterion of criteria) {
-    switch (criterion.kind) {
-      case 'event':
-        use(
-          criterion.metric,
-          criterion.where,
-          'path' in criterion.measure ? criterion.measure.path : undefined,
-        );
-        break;
-      case 'sequence':
-        for (const { metric, where } of criterion.steps) use(metric, where);
-        break;
-      case 'property':
-        attributes.add(criterion.path);
-        break;
-      case 'near':
-        for (const path of COORDINATES) attributes.add(path);
-        break;
-      case 'consent':
-        attributes.add(consentAttribute(criterion.channel));
-        break;
-      case 'segment':
-      case 'trend':
-      case 'sample':
+    for (const { metric, paths } of eventsUsedBy(criterion)) {
+      const known = metrics.get(metric) ?? new Set();
+      metrics.set(metric, known);
+      for (const path of paths) known.add(path);
     }
+    if (criterion.kind === 'property') attributes.add(criterion.path);
+    else if (criterion.kind === 'consent') attributes.add(consentAttribute(criterion.channel));
+    else if (criterion.kind === 'near') for (const path of COORDINATES) attributes.add(path);
   }
   return { metrics, attributes };
 }

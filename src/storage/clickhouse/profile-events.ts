@@ -7,6 +7,15 @@ export interface ProfileEventCounts {
   recent: number;
 }
 
+/** Where the properties of events lie, by type. */
+export const PROPERTY_MAPS = ['texts', 'numbers', 'booleans', 'lists'] as const;
+export type Properties = Record<string, string | number | boolean | string[]>;
+
+/** The maps of a table that is called `events`, with nothing but the parameter `paths` in them. */
+export const WANTED_PROPERTIES = PROPERTY_MAPS.map(
+  (map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), events.${map}) AS ${map}`,
+).join(', ');
+
 export interface ProfileEvent {
   metric: number;
   time: number;
@@ -51,16 +60,12 @@ export async function readProfileEvents(
   paths: readonly string[],
 ): Promise<ProfileEvent[]> {
   if (metrics.length === 0) return [];
-  const maps = ['texts', 'numbers', 'booleans', 'lists'] as const;
   const rows = await query<
-    { metric: number; at: string; value: number | null } & Record<
-      (typeof maps)[number],
-      Record<string, string | number | boolean | string[]>
-    >
+    { metric: number; at: string; value: number | null } & Record<(typeof PROPERTY_MAPS)[number], Properties>
   >(
     clickhouse,
     `SELECT metric, toUnixTimestamp64Milli(time) AS at, value,
-       ${maps.map((map) => `mapFilter((path, _) -> has({paths:Array(String)}, path), events.${map}) AS ${map}`).join(', ')}
+       ${WANTED_PROPERTIES}
      FROM events_by_profile AS events
      WHERE account = {account:UInt32} AND profile = {profile:UInt32} AND metric IN {metrics:Array(UInt32)}`,
     { account, profile, metrics: [...metrics], paths: [...paths] },
@@ -69,6 +74,6 @@ export async function readProfileEvents(
     metric: row.metric,
     time: Number(row.at),
     value: row.value,
-    properties: new Map(maps.flatMap((map) => Object.entries(row[map]))),
+    properties: new Map(PROPERTY_MAPS.flatMap((map) => Object.entries(row[map]))),
   }));
 }
