@@ -15,8 +15,9 @@ const PAYING_AT_ONCE = 2;
 
 /**
  * Returns a function that resolves when the batch has been done, as part of a group whose sizes add up to at most
- * `fullAt` (a larger batch goes alone). `linger` waits, after a small group, for partitions whose batch has just been done to
- * come with their next one, lest they miss every other group; it never rejects. `work` calls `stored` once it is merely waiting for ClickHouse.
+ * `fullAt` (a larger batch goes alone). `work` calls `stored` once it is merely waiting for ClickHouse. `linger` waits,
+ * after a small group, for partitions whose batch has just been done to come with their next one, lest they miss every
+ * other group; it never rejects.
  */
 export function inGroups<Batch>(
   options: { fullAt: number; sizeOf(batch: Batch): number; linger(): Promise<void> },

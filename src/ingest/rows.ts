@@ -21,6 +21,7 @@ export function eventLine(
   event: EventRecord,
   ids: { event: string; metric: number; profile: number },
   properties: ReadonlyMap<string, Value>,
+  found = datesIn(properties),
 ): string {
   // Without a prototype: "__proto__" is a name like any other.
   const texts = Object.create(null) as Record<string, string>;
@@ -28,7 +29,7 @@ export function eventLine(
   const booleans = Object.create(null) as Record<string, boolean>;
   const lists = Object.create(null) as Record<string, string[]>;
   const dates = Object.create(null) as Record<string, [WrittenDate['kind'], number]>;
-  for (const [path, { kind, number }] of datesIn(properties)) dates[path] = [kind, number];
+  for (const [path, { kind, number }] of found) dates[path] = [kind, number];
   for (const [path, value] of properties) {
     if (typeof value === 'string') texts[path] = value;
     else if (typeof value === 'number') numbers[path] = value;
@@ -69,10 +70,14 @@ export function futureEventLine(event: EventRecord, metric: number, profile: num
 export function datesIn(properties: ReadonlyMap<string, Value>): Map<string, WrittenDate> {
   const found = new Map<string, WrittenDate>();
   for (const [path, value] of properties) {
-    const date = typeof value === 'string' ? readDate(value) : null;
+    const date = dateOf(value);
     if (date) found.set(path, date);
   }
   return found;
+}
+
+export function dateOf(value: Value | null): WrittenDate | null {
+  return typeof value === 'string' ? readDate(value) : null;
 }
 
 /** A date that the clock has to look out for: of an event of the metric, or, with 0, of the profile itself. */
@@ -92,8 +97,8 @@ export function traitLine(
   revision: number,
   attribute: string,
   value: Value | null,
+  date = dateOf(value),
 ): string {
-  const date = typeof value === 'string' ? readDate(value) : null;
   return JSON.stringify({
     account,
     attribute,

@@ -5,7 +5,6 @@
  */
 import { groupBy } from '../runtime/group-by.ts';
 import type { Value } from '../segments/ast.ts';
-import { readDate } from '../segments/dates.ts';
 import { flatten } from '../segments/flatten.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import type { Queries } from '../storage/mysql/connect.ts';
@@ -36,9 +35,10 @@ import { createHistories } from './histories.ts';
 import { keysOf, keyText, resolveIdentities, type Resolution } from './identify.ts';
 import type { EventRecord, IngestRecord } from './records.ts';
 import {
-  dateLine,
-  datesIn,
   consentLine,
+  dateLine,
+  dateOf,
+  datesIn,
   eventKey,
   eventLine,
   futureEventLine,
@@ -253,8 +253,8 @@ async function storeProfiles(
       debt.predictions.push(predictionLine(account, number, next.revision, point));
     }
     for (const { path, value } of changed) {
-      debt.traits.push(traitLine(account, number, next.revision, path, value));
-      const date = typeof value === 'string' ? readDate(value) : null;
+      const date = dateOf(value);
+      debt.traits.push(traitLine(account, number, next.revision, path, value, date));
       if (date) debt.dates.push(dateLine(account, 0, number, path, date));
       if (value !== null && path.startsWith('properties.')) {
         seen.push({ account, metric: 0, path: path.slice('properties.'.length), kind: kindOf(value) });
@@ -372,9 +372,9 @@ async function storeEvents(
     for (const [path, value] of properties) seen.push({ account, metric, path, kind: kindOf(value) });
     const id = uuidOf(key);
     const content = { value: event.value, properties: [...properties] };
-    debt.events.push(eventLine(event, { event: id, metric, profile }, properties));
-    for (const [path, date] of datesIn(properties))
-      debt.dates.push(dateLine(account, metric, profile, path, date));
+    const dates = datesIn(properties);
+    debt.events.push(eventLine(event, { event: id, metric, profile }, properties, dates));
+    for (const [path, date] of dates) debt.dates.push(dateLine(account, metric, profile, path, date));
     if (event.time > event.arrivedAt) debt.futureEvents.push(futureEventLine(event, metric, profile));
     note({
       profile,
