@@ -136,6 +136,7 @@ export function createDefiner(
     if (chunks.length === 0) return;
     const { account, segment, version } = next;
     const scope = { ...(await scopeFor(account, [next])), at, chunks };
+    await writer.written();
     for (const { entered, exited } of await diffWithStored(deps.clickhouse, segment, next.condition, scope)) {
       const entry =
         (kind: 'ENTERED' | 'EXITED') =>

@@ -21,7 +21,8 @@ const CHUNK_BYTES = CHUNK_SIZE / 8;
 const CHUNKS_KEPT = 16_384;
 const SEGMENTS_PER_QUERY = 500;
 
-export function createMembershipCache(clickhouse: ClickHouse): MembershipCache {
+/** `written` resolves when ClickHouse has all that was `set`. */
+export function createMembershipCache(clickhouse: ClickHouse, written: () => Promise<void>): MembershipCache {
   // A Map keeps the order of insertion: the first key is the one that was used longest ago.
   const chunks = new Map<string, Uint8Array>();
   const bySegment = new Map<number, Set<string>>();
@@ -41,6 +42,7 @@ export function createMembershipCache(clickhouse: ClickHouse): MembershipCache {
   };
 
   async function read(account: number, segments: number[], wanted: ReadonlySet<number>): Promise<void> {
+    await written();
     const rows = await query<{ segment: number; chunk: number; lows: number[] }>(
       clickhouse,
       `SELECT segment, chunk, bitmapToArray(groupBitmapXorMergeState(members)) AS lows

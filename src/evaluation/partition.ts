@@ -50,6 +50,8 @@ export interface EvaluatorPartition {
   tick(): Promise<number>;
   /** Brings definitions into force whose announcement was lost. */
   catchUp(): Promise<void>;
+  /** Resolves when ClickHouse has all that was published; to be awaited before the partition is left. */
+  written(): Promise<void>;
 }
 
 type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
@@ -62,7 +64,7 @@ const SAVE_WATERMARK_MS = 1_000;
 export async function openPartition(deps: PartitionDeps, partition: number): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   const registry = createRegistry();
-  const cache = createMembershipCache(deps.clickhouse);
+  const cache = createMembershipCache(deps.clickhouse, () => writer.written());
   const known = createKnownProfiles(deps, deps.knownLimits);
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
@@ -305,7 +307,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
   }
 
-  return { take, tick, catchUp: () => definer.catchUp() };
+  return { take, tick, catchUp: () => definer.catchUp(), written: () => writer.written() };
 }
 
 /** A question per profile and segment that a change can touch, with the last such change each way as its reason. */

@@ -97,6 +97,10 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     entry.stop.abort();
     await entry.clock;
     await entry.busy;
+    // Otherwise the next owner does it.
+    await entry.partition.written().catch((error: unknown) => {
+      deps.logger.warn({ partition: number, err: error }, 'entries have not reached ClickHouse');
+    });
     open.delete(number);
   }
 

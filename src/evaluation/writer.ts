@@ -1,21 +1,24 @@
 /**
- * The one writer of a partition's memberships. What is about to be written is first put down in MySQL under the
- * writer's epoch, then written to ClickHouse under a token, then published. So a successor can finish it without
- * knowing how far it came, and a predecessor that does not know of its end can only repeat what is already there.
+ * The one writer of a partition's memberships. Entries are first put down in MySQL under the writer's epoch, then
+ * published, and go to ClickHouse behind that, under a token. So a successor can finish it without knowing how far it
+ * came, and a predecessor that does not know of its end can only repeat what is already there. Whoever reads ClickHouse
+ * waits for what has been published (`storage/memberships-written.ts`).
  */
 import { promisify } from 'node:util';
 import { constants, deflate, inflate } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
 import { metrics } from '../runtime/metrics.ts';
-import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { encodeEntries, logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import { encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 import { markFailed } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
+import { beginInsert, putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { scopeOf } from './audience.ts';
+import { createLogInserts, writeEntries } from './log-inserts.ts';
 import { populate } from './memberships.ts';
 
 export interface WriterDeps {
@@ -41,6 +44,7 @@ interface Population {
 }
 
 interface Pending {
+  /** The step in the log; of older versions of Tidemark, whatever was being written. */
   entries: LogEntry[];
   population?: Population;
 }
@@ -53,8 +57,13 @@ export interface MembershipWriter {
    * accepted a change may be ahead of ours. By how much is bounded, because everybody's time in the partition follows.
    */
   advance(atLeast: number): number;
-  /** Writes and publishes entries, in order. Throws Fenced when a newer owner has begun. */
+  /**
+   * Publishes entries of one account, in order; they go to ClickHouse behind that. Throws Fenced when a newer owner has
+   * begun.
+   */
   write(entries: NewEntry[]): Promise<void>;
+  /** Resolves when ClickHouse has all that was written. */
+  written(): Promise<void>;
   /** Populates a segment for the first time. Throws Fenced. */
   populate(account: number, population: Population): Promise<void>;
   /**
@@ -76,39 +85,22 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
   const state = await beginEpoch(deps.mysql, partition, deps.clock.now());
   let { nextSequence } = state;
   let latest = Math.max(state.watermark, deps.clock.now());
+  const owner = { partition, epoch: state.epoch };
 
-  const carryOut = async (pending: Pending): Promise<void> => {
-    const first = pending.entries[0];
+  const numbered = (entries: readonly NewEntry[]): LogEntry[] =>
+    entries.map((entry, i) => ({ ...entry, partition, sequence: nextSequence + i, evaluatedAt: latest }));
+
+  const carryOut = async ({ entries, population }: Pending): Promise<void> => {
+    const [first] = entries;
     if (!first) return;
     const token = `membership:${partition}:${first.sequence}`;
-    if (pending.population) await carryOutPopulation(deps, first.account, pending.population, token);
-    await insertLines(
-      deps.clickhouse,
-      'membership_log',
-      pending.entries.map((entry) => logLine(entry, state.epoch)),
-      token,
-    );
-    await publish(deps.log, partition, pending.entries);
-  };
-
-  const commit = async (entries: NewEntry[], population?: Population): Promise<void> => {
-    const numbered = entries.map((entry, i) => ({
-      ...entry,
-      partition,
-      sequence: nextSequence + i,
-      evaluatedAt: latest,
-    }));
-    const pending: Pending = { entries: numbered, ...(population ? { population } : {}) };
-    const blob = await compress(JSON.stringify(pending), { level: constants.Z_BEST_SPEED });
-    await writePending(deps.mysql, partition, state.epoch, nextSequence + entries.length, blob);
-    nextSequence += entries.length;
-    await carryOut(pending);
-    for (const { kind, cause } of entries)
-      if (kind !== 'POPULATED') metrics.membershipChanges.inc({ kind, cause });
+    if (population) await carryOutPopulation(deps, first.account, population, token);
+    await writeEntries(deps, owner, first.sequence, entries);
+    await publish(deps.log, partition, entries);
   };
 
   if (state.pending) {
-    const pending = JSON.parse((await decompress(state.pending)).toString('utf8')) as Pending;
+    const pending = await unpacked<Pending>(state.pending);
     // The watermark is saved now and then only: our clock may be behind what the predecessor has evaluated since.
     latest = Math.max(latest, ...pending.entries.slice(-1).map(({ evaluatedAt }) => evaluatedAt));
     try {
@@ -120,21 +112,45 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     }
   }
 
+  for (const { from, entries, hasBegun } of await entriesAhead(deps.mysql, partition)) {
+    const last = entries.at(-1);
+    if (!last) continue;
+    await publish(deps.log, partition, entries);
+    if (!hasBegun) await beginInsert(deps.mysql, owner, { from, nextSequence: last.sequence + 1 });
+    await writeEntries(deps, owner, from, entries);
+    nextSequence = Math.max(nextSequence, last.sequence + 1);
+    latest = Math.max(latest, last.evaluatedAt);
+  }
+  const inserts = createLogInserts(deps, owner);
+
   return {
     watermark: state.watermark,
     advance(atLeast) {
+      inserts.check();
       const now = deps.clock.now();
       latest = Math.max(latest, now, Math.min(atLeast, now + CLOCKS_DIFFER_BY_MS));
       return latest;
     },
     async write(entries) {
       for (let start = 0; start < entries.length; start += ENTRIES_PER_WRITE) {
-        await commit(entries.slice(start, start + ENTRIES_PER_WRITE));
+        const page = numbered(entries.slice(start, start + ENTRIES_PER_WRITE));
+        const [first] = page;
+        if (!first) return;
+        if (inserts.waiting() >= ENTRIES_PER_WRITE) await inserts.written();
+        inserts.check();
+        const row = { account: first.account, firstSequence: nextSequence, entries: await packed(page) };
+        await putAhead(deps.mysql, owner, row);
+        nextSequence += page.length;
+        await publish(deps.log, partition, page);
+        inserts.add(page);
+        for (const { kind, cause } of page) metrics.membershipChanges.inc({ kind, cause });
       }
     },
+    written: () => inserts.written(),
     async populate(account, population) {
+      await inserts.written();
       const { segment, version, at } = population;
-      const step = {
+      const step: NewEntry = {
         account,
         segment,
         version,
@@ -144,7 +160,10 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
         at,
         event: null,
       };
-      await commit([step as NewEntry], population);
+      const pending: Pending = { entries: numbered([step]), population };
+      await writePending(deps.mysql, partition, state.epoch, nextSequence + 1, await packed(pending));
+      nextSequence += 1;
+      await carryOut(pending);
     },
     saveWatermark: (watermark) => settleAt(deps.mysql, partition, state.epoch, watermark),
   };
@@ -180,6 +199,37 @@ async function carryOutPopulation(
   if (!condition) return;
   const scope = await scopeOf(deps.mysql.db, account, condition);
   await populate(deps.clickhouse, segment, condition, { ...scope, at, chunks }, token);
+}
+
+interface InsertAhead {
+  /** Its first sequence. */
+  from: number;
+  entries: LogEntry[];
+  hasBegun: boolean;
+}
+
+/** What a predecessor has announced and not seen arrive, insert by insert. What had not set out yet goes together. */
+async function entriesAhead(mysql: MySql, partition: number): Promise<InsertAhead[]> {
+  const inserts = new Map<number | null, InsertAhead>();
+  for (const row of await readAhead(mysql, partition)) {
+    const { insertFrom, firstSequence } = row;
+    const insert = inserts.get(insertFrom) ?? {
+      from: firstSequence,
+      entries: [],
+      hasBegun: insertFrom !== null,
+    };
+    inserts.set(insertFrom, insert);
+    for (const entry of await unpacked<LogEntry[]>(row.entries)) insert.entries.push(entry);
+  }
+  return [...inserts.values()];
+}
+
+async function packed(value: unknown): Promise<Buffer> {
+  return compress(JSON.stringify(value), { level: constants.Z_BEST_SPEED });
+}
+
+async function unpacked<T>(bytes: Buffer): Promise<T> {
+  return JSON.parse((await decompress(bytes)).toString('utf8')) as T;
 }
 
 async function publish(log: Log, partition: number, entries: LogEntry[]): Promise<void> {

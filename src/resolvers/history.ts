@@ -5,6 +5,7 @@ import { countMembersAt, listMembersAt, type LogPlace } from '../evaluation/past
 import { durationRangeProblem, parseDuration, printDuration } from '../segments/duration.ts';
 import { readStored } from '../segments/index.ts';
 import { lastSequences } from '../storage/clickhouse/membership-log.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
 import type { SegmentRow } from '../storage/mysql/segment-reads.ts';
 import { decodePosition, InvalidPosition } from '../streaming/position.ts';
 import { accountOf, type Context } from './context.ts';
@@ -34,7 +35,9 @@ export async function segmentHistory(
     );
   }
   const to = Math.min(end, ctx.deps.clock.now());
-  return to <= from ? [] : sizeHistory(ctx.deps, accountOf(ctx), row.id, { from, to, every });
+  if (to <= from) return [];
+  await membershipsWritten(ctx.deps, accountOf(ctx));
+  return sizeHistory(ctx.deps, accountOf(ctx), row.id, { from, to, every });
 }
 
 export async function segmentForecast(
@@ -58,6 +61,7 @@ function lengthOf(name: string, text: string): number {
 export async function placeOf(ctx: Context, position: string): Promise<LogPlace> {
   const account = accountOf(ctx);
   const place = decoded(account, position);
+  await membershipsWritten(ctx.deps, account);
   const ends = await lastSequences(ctx.deps.clickhouse, account);
   if ([...place].some(([partition, sequence]) => sequence > (ends.get(partition) ?? 0))) {
     throw new ApiError('INVALID_POSITION', "at lies behind the end of the account's membership log");

@@ -10,6 +10,7 @@ import {
   type MetricStats,
 } from '../storage/clickhouse/event-reads.ts';
 import { countMembers } from '../storage/clickhouse/member-counts.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
 import {
   readMetrics,
   readPropertyNames,
@@ -76,7 +77,10 @@ export function createLoaders(
     propertyNames: byKey(async (ids) => grouped(await readPropertyNames(mysql.db, account, ids)), []),
     segment: byKey((ids) => readSegments(mysql.db, account, ids), null, expected.segments),
     populated: byKey((ids) => readPopulated(mysql.db, account, ids), 0),
-    memberCount: byKey((ids) => countMembers(clickhouse, account, ids), 0),
+    memberCount: byKey(async (ids) => {
+      await membershipsWritten({ mysql, clock }, account);
+      return countMembers(clickhouse, account, ids);
+    }, 0),
     eventsOfProfile(page) {
       const key = JSON.stringify(page);
       const known = pages.get(key);

@@ -1,5 +1,6 @@
 /** What segments have in common. */
 import { countIntersections } from '../evaluation/overlap.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
 import { accountOf, type Context } from './context.ts';
 import { badInput } from './errors.ts';
 import { existingSegments } from './membership.ts';
@@ -21,6 +22,7 @@ export async function segmentOverlap(
     throw badInput(`name 1 to ${MAX_SEGMENTS} segments, not ${ids.size}: combinations double with each`);
   }
   const segments = await existingSegments(ctx, [...ids]);
+  await membershipsWritten(ctx.deps, accountOf(ctx));
   return countIntersections(ctx.deps.clickhouse, accountOf(ctx), segments);
 }
 

@@ -6,6 +6,7 @@ import { KINDS } from '../ingest/identify.ts';
 import { decodeNumber } from '../runtime/global-ids.ts';
 import type { Channel, ConsentFacts } from '../segments/ast.ts';
 import { countProfiles } from '../storage/clickhouse/event-reads.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
 import { findProfile, listProfiles, type ProfileRow } from '../storage/mysql/profile-reads.ts';
 import { livingSegmentIds, type SegmentRow } from '../storage/mysql/segment-reads.ts';
 import { audienceOf, audienceCount, type Audience } from './audiences.ts';
@@ -135,6 +136,7 @@ export async function profileSegments(
 ): Promise<Connection<ProfileSegmentEdge>> {
   const account = accountOf(ctx);
   const memberships = async () => {
+    await membershipsWritten(ctx.deps, account);
     const living = await livingSegmentIds(ctx.deps.mysql.db, account);
     const found = await segmentsOfProfile(ctx.deps.clickhouse, account, row.number, living);
     return found.sort((a, b) => a.segment - b.segment);

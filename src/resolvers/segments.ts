@@ -11,6 +11,7 @@ import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
 import { describe, lint, readStored, toInput, toQuery, type Warning } from '../segments/index.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
 import {
   countSegments,
   listSegments,
@@ -129,8 +130,10 @@ export async function segmentMembers(
 
 function membersNow(ctx: Context, row: SegmentRow) {
   return {
-    list: (after: number | null, limit: number) =>
-      listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, after, limit),
+    list: async (after: number | null, limit: number) => {
+      await membershipsWritten(ctx.deps, accountOf(ctx));
+      return listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, after, limit);
+    },
     count: () => memberCount(ctx, row),
   };
 }
@@ -144,6 +147,7 @@ export async function segmentContains(
   const number = await selectProfile(ctx, profile);
   const found = number === null ? null : await ctx.loaders.profile.load(number);
   if (found === null) return false;
+  await membershipsWritten(ctx.deps, accountOf(ctx));
   const containing = await containsProfile(ctx.deps.clickhouse, accountOf(ctx), [row.id], found.number);
   return containing.has(row.id);
 }

@@ -2,6 +2,8 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { countMembers } from '../storage/clickhouse/member-counts.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
 import type { Hub } from './hub.ts';
 
 export interface SegmentSize {
@@ -15,7 +17,7 @@ const PAUSE_MS = 250;
 
 /** Ends when the signal does. Yields those that have changed together. */
 export async function* segmentCounts(
-  deps: { clickhouse: ClickHouse; hub: Hub; clock: Clock },
+  deps: { clickhouse: ClickHouse; mysql: MySql; hub: Hub; clock: Clock },
   account: number,
   segments: readonly number[],
   signal: AbortSignal,
@@ -28,6 +30,7 @@ export async function* segmentCounts(
       // Whatever comes while we count is in the queue again: the next round sees it.
       live.reset();
       const at = deps.clock.now();
+      await membershipsWritten(deps, account, signal);
       const counts = await countMembers(deps.clickhouse, account, segments);
       const moved = [...counts].filter(([segment, count]) => shown.get(segment) !== count);
       for (const [segment, count] of moved) shown.set(segment, count);

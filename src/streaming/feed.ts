@@ -1,21 +1,28 @@
 /**
- * The membership feed: everything since a position from the log, then live, with no gap and no repeat. The log in
- * ClickHouse has each entry before it is published, so whoever begins to listen and then reads the log misses nothing;
- * the sequence tells what he has had already.
+ * The membership feed: everything since a position from the log, then live, with no gap and no repeat. Whoever begins to
+ * listen, then waits until ClickHouse has what was published before, and then reads the log misses nothing; the sequence
+ * tells what he has had already.
  */
 import type { Clock } from '../runtime/clock.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { lastSequences, readLog, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import { membershipsWritten } from '../storage/memberships-written.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
 import type { ChangeCause, EventReference } from '../storage/profile-changes.ts';
 import type { Hub } from './hub.ts';
 import { decodePosition, encodePosition } from './position.ts';
 
 export { InvalidPosition } from './position.ts';
 
-export interface FeedDeps {
+/** Of whoever reads the log. */
+export interface LogDeps {
   clickhouse: ClickHouse;
-  hub: Hub;
+  mysql: MySql;
   clock: Clock;
+}
+
+export interface FeedDeps extends LogDeps {
+  hub: Hub;
 }
 
 export interface MembershipChange {
@@ -43,18 +50,20 @@ export interface FeedFilter {
 const PAGE = 1_000;
 
 /** Where the account's membership log ends now. */
-export async function currentPosition(deps: { clickhouse: ClickHouse }, account: number): Promise<string> {
+export async function currentPosition(deps: LogDeps, account: number): Promise<string> {
+  await membershipsWritten(deps, account);
   return encodePosition(account, await lastSequences(deps.clickhouse, account));
 }
 
 /** A page of the log, oldest first. Throws InvalidPosition. */
 export async function readLogPage(
-  deps: { clickhouse: ClickHouse },
+  deps: LogDeps,
   account: number,
   page: { first: number; after: string | null; segments: readonly number[] | null },
 ): Promise<{ changes: MembershipChange[]; position: string; hasMore: boolean }> {
   const sequences = page.after === null ? new Map<number, number>() : decodePosition(account, page.after);
   const changes: MembershipChange[] = [];
+  await membershipsWritten(deps, account);
   for (;;) {
     const wanted = page.first - changes.length + 1;
     const entries = await readLog(deps.clickhouse, account, sequences, wanted, page.segments);
@@ -81,6 +90,7 @@ export async function* membershipChanges(
   const wanted = wantedBy(filter);
   const live = deps.hub.read(account);
   try {
+    await membershipsWritten(deps, account, signal);
     const sequences =
       filter.after === null
         ? await lastSequences(deps.clickhouse, account)
@@ -90,6 +100,7 @@ export async function* membershipChanges(
     while (!signal.aborted) {
       if (replaying) {
         live.reset();
+        await membershipsWritten(deps, account, signal);
         for (let full = true; full && !signal.aborted;) {
           const page = await readLog(deps.clickhouse, account, sequences, PAGE, filter.segments);
           full = page.length === PAGE;

@@ -10,7 +10,7 @@ import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log, LogConsumer } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
-import { accounts } from '../../src/storage/mysql/schema.ts';
+import { accounts, membershipAhead } from '../../src/storage/mysql/schema.ts';
 import {
   DEAD_LETTERS,
   EVALUATOR_GROUP,
@@ -121,6 +121,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       await until('the clocks are at rest', everybodyAsleep, SETTLE_WITHIN_MS);
       clock.wake();
       await until('the clocks are at rest', everybodyAsleep, SETTLE_WITHIN_MS);
+      await until('ClickHouse has what was published', () => isAllWritten(mysql), SETTLE_WITHIN_MS);
       const [letters = 0] = await log.ends(DEAD_LETTERS);
       if (letters > 0) throw new Error('a record went to dead-letters');
     },
@@ -131,6 +132,11 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       await Promise.all([mysql.close(), clickhouse.close()]);
     },
   };
+}
+
+/** Nothing is on its way to the membership log. */
+export async function isAllWritten(mysql: MySql): Promise<boolean> {
+  return (await mysql.db.select().from(membershipAhead).limit(1)).length === 0;
 }
 
 export async function caughtUp(log: Log, group: string, topic: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { eq, min } from 'drizzle-orm';
 import { listMembers } from '../../src/evaluation/memberships.ts';
 import { KINDS } from '../../src/ingest/identify.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { groupBy } from '../../src/runtime/group-by.ts';
 import { evaluate, parseCondition } from '../../src/segments/index.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
@@ -20,7 +21,7 @@ import {
 import { decodeEntries } from '../../src/storage/clickhouse/membership-log.ts';
 import { readLogPage, type MembershipChange } from '../../src/streaming/feed.ts';
 import { factsAbout, type ModelProfile } from '../comparison/model.ts';
-import { caughtUp, until } from '../comparison/world.ts';
+import { caughtUp, isAllWritten, until } from '../comparison/world.ts';
 import { populationBefore, replay } from '../comparison/pipeline.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -54,6 +55,7 @@ export async function settle({ log, mysql }: Stores, withinMs: number): Promise<
     },
     withinMs,
   );
+  await until('ClickHouse has what was published', () => isAllWritten(mysql), withinMs);
 }
 
 export async function verify(
@@ -143,11 +145,15 @@ async function checkEvents(
   }
 }
 
-async function wholeLog({ clickhouse }: Stores, account: number): Promise<MembershipChange[]> {
+async function wholeLog(stores: Stores, account: number): Promise<MembershipChange[]> {
   const changes: MembershipChange[] = [];
   let after: string | null = null;
   for (let hasMore = true; hasMore;) {
-    const page = await readLogPage({ clickhouse }, account, { first: 500, after, segments: null });
+    const page = await readLogPage({ ...stores, clock: systemClock }, account, {
+      first: 500,
+      after,
+      segments: null,
+    });
     changes.push(...page.changes);
     ({ position: after, hasMore } = page);
   }

@@ -169,3 +169,15 @@ export const evaluatorPartitions = mysqlTable('evaluator_partitions', {
   nextSequence: counter('next_sequence').notNull(),
   pending: longblob('pending'),
 });
+
+export const membershipAhead = mysqlTable(
+  'membership_ahead',
+  {
+    partition: smallint('partition_no', { unsigned: true }).notNull(),
+    firstSequence: counter('first_sequence').notNull(),
+    account: id('account').notNull(),
+    insertFrom: counter('insert_from'),
+    entries: longblob('entries').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.partition, table.firstSequence] })],
+);

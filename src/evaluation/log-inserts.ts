@@ -1,0 +1,80 @@
+/**
+ * The way of announced entries into ClickHouse, in the background: what comes while an insert is under way goes
+ * together in the next one. MySQL holds the entries until they have arrived, and which of them go together before they
+ * set out, so that whoever takes over can repeat an insert under its token.
+ */
+import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
+import { beginInsert, endInsert } from '../storage/mysql/membership-ahead.ts';
+
+export interface LogInserts {
+  /** Entries that MySQL holds and that have been announced, in the order of their sequences. */
+  add(entries: LogEntry[]): void;
+  /** Rows that have not arrived. */
+  waiting(): number;
+  /** Resolves when ClickHouse has all that was added. Throws what an insert has failed with: then all is over. */
+  written(): Promise<void>;
+  /** Throws if an insert has failed. */
+  check(): void;
+}
+
+export function createLogInserts(
+  deps: { mysql: MySql; clickhouse: ClickHouse },
+  owner: { partition: number; epoch: number },
+): LogInserts {
+  let ahead: LogEntry[] = [];
+  let underWay = 0;
+  let running: Promise<void> | null = null;
+  let failure: { error: unknown } | null = null;
+
+  async function run(): Promise<void> {
+    try {
+      while (ahead.length > 0) {
+        const entries = ahead;
+        ahead = [];
+        underWay = entries.length;
+        const from = entries[0]?.sequence ?? 0;
+        await beginInsert(deps.mysql, owner, { from, nextSequence: (entries.at(-1)?.sequence ?? 0) + 1 });
+        await writeEntries(deps, owner, from, entries);
+        underWay = 0;
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    running = null;
+  }
+
+  function check(): void {
+    if (failure) throw failure.error;
+  }
+
+  return {
+    add(entries) {
+      for (const entry of entries) ahead.push(entry);
+      if (!failure) running ??= run();
+    },
+    waiting: () => ahead.length + underWay,
+    async written() {
+      await running;
+      check();
+    },
+    check,
+  };
+}
+
+/** One insert, which may be repeated; then MySQL lets go of the entries. */
+export async function writeEntries(
+  deps: { mysql: MySql; clickhouse: ClickHouse },
+  { partition, epoch }: { partition: number; epoch: number },
+  from: number,
+  entries: readonly LogEntry[],
+): Promise<void> {
+  await insertLines(
+    deps.clickhouse,
+    'membership_log',
+    entries.map((entry) => logLine(entry, epoch)),
+    `membership:${partition}:${from}`,
+  );
+  await endInsert(deps.mysql, partition, from);
+}

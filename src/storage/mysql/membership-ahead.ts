@@ -1,0 +1,81 @@
+/** Entries of the membership log that have been announced and are on their way to ClickHouse. */
+import { and, asc, eq, max, min, sql } from 'drizzle-orm';
+import type { ResultSetHeader } from 'mysql2/promise';
+import type { MySql } from './connect.ts';
+import { Fenced } from './evaluators.ts';
+import { membershipAhead } from './schema.ts';
+
+export interface AheadRow {
+  firstSequence: number;
+  /** The first sequence of the one insert into ClickHouse that carries it; null: none has begun to. */
+  insertFrom: number | null;
+  /** Deflated JSON. */
+  entries: Buffer;
+}
+
+/** Puts entries of an account down under the writer's epoch. Throws Fenced. */
+export async function putAhead(
+  mysql: MySql,
+  { partition, epoch }: { partition: number; epoch: number },
+  { account, firstSequence, entries }: { account: number; firstSequence: number; entries: Buffer },
+): Promise<void> {
+  const [result] = (await mysql.db.execute(sql`
+    INSERT INTO membership_ahead (partition_no, first_sequence, account, entries)
+    SELECT partition_no, ${firstSequence}, ${account}, ${entries}
+    FROM evaluator_partitions
+    WHERE partition_no = ${partition} AND epoch = ${epoch}
+    LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
+  if (result.affectedRows !== 1) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+}
+
+/** All that no insert carries yet goes with one that begins now; `nextSequence` is behind it. Throws Fenced. */
+export async function beginInsert(
+  mysql: MySql,
+  { partition, epoch }: { partition: number; epoch: number },
+  { from, nextSequence }: { from: number; nextSequence: number },
+): Promise<void> {
+  const [result] = (await mysql.db.execute(sql`
+    UPDATE membership_ahead AS ahead
+      JOIN evaluator_partitions AS owner ON owner.partition_no = ahead.partition_no
+    SET ahead.insert_from = ${from}, owner.next_sequence = GREATEST(owner.next_sequence, ${nextSequence})
+    WHERE owner.partition_no = ${partition} AND owner.epoch = ${epoch}
+      AND ahead.first_sequence >= ${from} AND ahead.first_sequence < ${nextSequence}
+      AND ahead.insert_from IS NULL`)) as unknown as [ResultSetHeader];
+  if (result.affectedRows === 0) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+}
+
+/** ClickHouse has the insert that began with `from`. */
+export async function endInsert(mysql: MySql, partition: number, from: number): Promise<void> {
+  await mysql.db
+    .delete(membershipAhead)
+    .where(and(eq(membershipAhead.partition, partition), eq(membershipAhead.insertFrom, from)));
+}
+
+/** In their order. */
+export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
+  return mysql.db
+    .select({
+      firstSequence: membershipAhead.firstSequence,
+      insertFrom: membershipAhead.insertFrom,
+      entries: membershipAhead.entries,
+    })
+    .from(membershipAhead)
+    .where(eq(membershipAhead.partition, partition))
+    .orderBy(asc(membershipAhead.firstSequence));
+}
+
+/** By partition, where the account's rows begin: the first sequences of the first row and of the last one. */
+export async function placesAhead(
+  mysql: MySql,
+  account: number,
+): Promise<Map<number, { first: number; last: number }>> {
+  const sequence = membershipAhead.firstSequence;
+  const rows = await mysql.db
+    .select({ partition: membershipAhead.partition, first: min(sequence), last: max(sequence) })
+    .from(membershipAhead)
+    .where(eq(membershipAhead.account, account))
+    .groupBy(membershipAhead.partition);
+  return new Map(
+    rows.map(({ partition, first, last }) => [partition, { first: first ?? 0, last: last ?? 0 }]),
+  );
+}
