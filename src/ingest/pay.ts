@@ -44,8 +44,11 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
     insert(deps, owed, 'predictions', debt.predictions, id),
     insert(deps, owed, 'profiles', debt.profiles, id),
   ]);
-  const messages = [...debt.messages, ...(await strayEvents(deps, debt))];
-  const through = await announce(deps.log, messages, owed.changesThrough);
+  const announced = await Promise.all([
+    announce(deps.log, debt.messages),
+    strayEvents(deps, debt).then((messages) => announce(deps.log, messages)),
+  ]);
+  const through = latestOf([owed.changesThrough, ...announced]);
   await settleDebt(deps.mysql, id, through);
   metrics.duplicates.inc(debt.duplicates);
 }
@@ -87,12 +90,12 @@ async function strayEvents(deps: PayDeps, debt: Debt): Promise<Debt['messages']>
   return messages;
 }
 
-/** Appends the messages and returns, per partition, the offset that covers these and all before them. */
-async function announce(log: Log, messages: Debt['messages'], before: number[]): Promise<number[]> {
+/** Appends the messages and returns, per partition, the offset that covers them; 0 where there are none. */
+async function announce(log: Log, messages: Debt['messages']): Promise<number[]> {
   const records: NewRecord[] = messages.flatMap(({ partition, message }) =>
     split(message).map((part) => ({ partition, key: String(part.account), value: encodeChange(part) })),
   );
-  const through = [...before];
+  const through: number[] = [];
   if (records.length === 0) return through;
   const offsets = await log.append(PROFILE_CHANGES, records);
   records.forEach(({ partition }, i) => {
@@ -108,4 +111,10 @@ function split(message: ProfileChangeMessage): ProfileChangeMessage[] {
     parts.push({ ...message, changes: message.changes.slice(start, start + CHANGES_PER_MESSAGE) });
   }
   return parts;
+}
+
+/** The largest offset at each place. */
+export function latestOf(offsets: readonly number[][]): number[] {
+  const length = Math.max(0, ...offsets.map((one) => one.length));
+  return Array.from({ length }, (_, i) => Math.max(...offsets.map((one) => one[i] ?? 0)));
 }

@@ -24,7 +24,7 @@ import { reserveNumbers } from '../storage/mysql/profiles.ts';
 import { INGEST_GROUP, ingestTopics, streamOfTopic } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
 import { inGroups } from './groups.ts';
-import { payDebt, type Owed } from './pay.ts';
+import { latestOf, payDebt, type Owed } from './pay.ts';
 import { decodeRecord } from './records.ts';
 import { Contention, storeRecords, type Placed } from './store.ts';
 
@@ -190,12 +190,6 @@ async function payDebts(deps: IngestWorkerDeps, places: Place[]): Promise<void> 
   for (const { owed } of await readDebts(deps.mysql.db, places)) {
     await payDebt(deps, JSON.parse((await decompress(owed)).toString('utf8')) as Owed);
   }
-}
-
-/** The largest number at each place. */
-function latestOf(offsets: number[][]): number[] {
-  const length = Math.max(0, ...offsets.map((one) => one.length));
-  return Array.from({ length }, (_, i) => Math.max(...offsets.map((one) => one[i] ?? 0)));
 }
 
 /** What will fail again however often it is tried, as opposed to a dependency that is away. */

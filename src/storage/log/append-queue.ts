@@ -54,6 +54,8 @@ export function createAppendQueue(write: (calls: AppendCall[]) => Promise<number
   }
 
   async function run(): Promise<void> {
+    // Calls that are made together, one for each topic, are all there then.
+    await Promise.resolve();
     while (waiting.length > 0) {
       const group = nextGroup();
       try {
