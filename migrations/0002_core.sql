@@ -119,6 +119,8 @@ CREATE TABLE IF NOT EXISTS ingest_debts (
   id CHAR(32) NOT NULL,
   part SMALLINT UNSIGNED NOT NULL,
   owed LONGBLOB NOT NULL,
+  -- With the first part: JSON, the accounts whose news travel before the debt is paid.
+  ahead LONGTEXT NULL,
   PRIMARY KEY (id, part)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

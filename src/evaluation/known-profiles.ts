@@ -24,13 +24,19 @@ export interface KnownProfiles {
    * `nextProfile`: profiles with smaller numbers may have been heard of before.
    */
   use(account: number, uses: Uses, nextProfile: number): void;
+  /** Whether the profile is evaluated without asking any store. */
+  holds(account: number, profile: number): boolean;
   /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
   apply(account: number, changes: readonly ProfileChange[]): void;
-  /** Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. */
+  /**
+   * Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. What it reads, it reads
+   * once `stored` has resolved: then ClickHouse has all that was applied.
+   */
   evaluate(
     scope: ChangedScope,
     subjects: readonly Subject[],
     criteria: readonly Criterion[],
+    stored: () => Promise<void>,
   ): Promise<{ truths: Truths; gone: (profile: number) => boolean }>;
 }
 
@@ -119,7 +125,11 @@ export function createKnownProfiles(
   }
 
   /** Those that are held, the missing ones read if they are few; without those that have too many events. */
-  async function load(scope: ChangedScope, wanted: readonly number[]): Promise<Map<number, Known>> {
+  async function load(
+    scope: ChangedScope,
+    wanted: readonly number[],
+    stored: () => Promise<void>,
+  ): Promise<Map<number, Known>> {
     const { account } = scope;
     const uses = usesOf.get(account);
     if (!uses) return new Map();
@@ -136,6 +146,7 @@ export function createKnownProfiles(
       }
     }
     if (missing.length > 0 && missing.length <= limits.readAtOnce) {
+      await stored();
       // Also of metrics that no criterion of this round looks at.
       const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
       const ids = new Map(scope.metrics);
@@ -159,6 +170,7 @@ export function createKnownProfiles(
       if (!firstNew.has(account)) firstNew.set(account, nextProfile);
       usesOf.set(account, uses);
     },
+    holds: (account, profile) => (find(account, profile)?.events ?? null) !== null,
     apply(account, changes) {
       for (const change of changes) {
         const key = keyOf(account, change.profile);
@@ -173,14 +185,15 @@ export function createKnownProfiles(
         else forget(key);
       }
     },
-    async evaluate(scope, subjects, criteria) {
+    async evaluate(scope, subjects, criteria, stored) {
       const wanted = [...new Set(subjects.map(({ profile }) => profile))];
       const isMuch =
         wanted.length > limits.profilesAtOnce || subjects.length * criteria.length > limits.questionsAtOnce;
-      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted);
+      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted, stored);
       // ClickHouse may be ahead of the news: who is evaluated there once is read again, or would seem to turn back.
       if (isMuch) for (const profile of wanted) forget(keyOf(scope.account, profile));
       const others = subjects.filter(({ profile }) => !known.has(profile));
+      if (others.length > 0 || !criteria.every(isCheap)) await stored();
       const [ofOthers, ofAll, gone] = await Promise.all([
         others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isCheap)),
         criteria.every(isCheap)

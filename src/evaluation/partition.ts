@@ -12,11 +12,13 @@ import { metrics } from '../runtime/metrics.ts';
 import { readInForce } from '../storage/mysql/definitions.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
+import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { timeZoneOf } from './audience.ts';
 import type { Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
+import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
 import { differences, openQuestions, type Difference, type Question, type Reason } from './diff.ts';
@@ -46,6 +48,8 @@ export interface PartitionDeps extends WriterDeps {
 export interface EvaluatorPartition {
   /** Messages of the partition, in order. */
   take(messages: ProfileChangeMessage[]): Promise<void>;
+  /** Resolves when a look at the clock will hardly have to wait for data, or soon after. */
+  ready(): Promise<void>;
   /** Brings memberships up to the present as far as time alone changes them; returns that present. Throws Fenced. */
   tick(): Promise<number>;
   /** Brings definitions into force whose announcement was lost. */
@@ -59,13 +63,19 @@ type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
 /** Profiles that one look-up evaluates. */
 const PROFILES_PER_ROUND = 5_000;
 const SAVE_WATERMARK_MS = 1_000;
+/** News are evaluated meanwhile, as far as they are known. */
+const CLOCK_WAITS_MS = 250;
+const NEWS_WAIT_MS = 60_000;
 
 /** Takes the partition over and reads which segments are in force in it. */
 export async function openPartition(deps: PartitionDeps, partition: number): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
+  // A predecessor may have taken news whose data are still on their way.
+  await dataStored(deps.mysql, null);
   const registry = createRegistry();
   const cache = createMembershipCache(deps.clickhouse, () => writer.written());
   const known = createKnownProfiles(deps, deps.knownLimits);
+  const debts = createDebts(deps.mysql);
   /** By account: ids by name of the metrics that its segments name, as far as these have had an event. */
   const metricIds = new Map<number, Map<string, number>>();
   const timeZones = new Map<number, string>();
@@ -116,6 +126,11 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     return { account, metrics: await metricsFor(account, segments), timeZone: await zoneOf(account) };
   }
 
+  /** ClickHouse has all that was taken. */
+  async function stored(): Promise<void> {
+    if (!(await debts.settled(NEWS_WAIT_MS))) throw new NotStored();
+  }
+
   async function evaluate(
     account: number,
     subjects: readonly Subject[],
@@ -124,7 +139,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     const criteria = new Map<string, Criterion>();
     for (const segment of segments)
       for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
-    return known.evaluate(await scopeFor(account, segments), subjects, [...criteria.values()]);
+    return known.evaluate(await scopeFor(account, segments), subjects, [...criteria.values()], stored);
   }
 
   /** Asks, compares with what is stored, and returns the differences at one instant. */
@@ -164,15 +179,21 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     if (!index) return;
     const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
     const questions = questionsOf(index, changes);
-    const found = await answer(account, questions, instant);
-    await write(found.map((difference) => entryOf(account, difference)));
-    for (const { reason } of found) {
-      if (reason.cause === 'EVENT') metrics.changeSeconds.observe(Math.max(0, (instant - reason.at) / 1000));
+    // Whoever is known does not wait for what has to be read about others.
+    const isKnown = ({ profile }: Question) => known.holds(account, profile);
+    for (const part of [questions.filter(isKnown), questions.filter((one) => !isKnown(one))]) {
+      const found = await answer(account, part, instant);
+      await write(found.map((difference) => entryOf(account, difference)));
+      for (const { reason } of found) {
+        if (reason.cause === 'EVENT')
+          metrics.changeSeconds.observe(Math.max(0, (instant - reason.at) / 1000));
+      }
     }
   }
 
   /** All merges of an account that wait, together: one by one they would hold up everything behind them. */
   async function takeMerges(account: number, merges: MergeMessage[]): Promise<void> {
+    await stored();
     await copyEvents(deps, partition, account, merges);
     // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
     // had committed before carrying, so looking now, after the copy, misses none.
@@ -238,6 +259,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
       const { account } = message;
       if (message.kind === 'profiles') {
         if (merges.size > 0) await flush();
+        if (message.debt !== undefined) debts.note(message.debt);
         const list = changes.get(account) ?? [];
         changes.set(account, list);
         for (const change of message.changes) list.push(change);
@@ -248,6 +270,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
         merges.set(account, bySource.set(message.source, message));
       } else {
         await flush();
+        await stored();
         if (message.kind === 'definition') await definer.define(account, message.segment, message.version);
         else {
           registry.remove(message.segment);
@@ -259,7 +282,14 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     stop();
   }
 
+  async function catchUp(): Promise<void> {
+    await stored();
+    await definer.catchUp();
+  }
+
   async function tick(): Promise<number> {
+    // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
+    if (!(await debts.settled(CLOCK_WAITS_MS))) return through;
     const until = writer.advance(0);
     for (const [account, index] of [...registry.accounts()]) {
       if (present.has(account)) await tickAccount(account, index, through, until);
@@ -307,7 +337,11 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
     await write(dated.sort((a, b) => a.reason.at - b.reason.at).map((one) => entryOf(account, one)));
   }
 
-  return { take, tick, catchUp: () => definer.catchUp(), written: () => writer.written() };
+  async function ready(): Promise<void> {
+    await debts.settled(CLOCK_WAITS_MS);
+  }
+
+  return { take, ready, tick, catchUp, written: () => writer.written() };
 }
 
 /** A question per profile and segment that a change can touch, with the last such change each way as its reason. */

@@ -46,6 +46,8 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     let failures = 0;
     while (!entry.stop.signal.aborted) {
       try {
+        // Not while batches are held up.
+        await entry.partition.ready();
         await exclusively(number, entry, async (partition) => {
           if (entry.stop.signal.aborted) return;
           const through = await partition.tick();

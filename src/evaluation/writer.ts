@@ -9,7 +9,7 @@ import { constants, deflate, inflate } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
 import { metrics } from '../runtime/metrics.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
-import { encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { NormalCondition } from '../segments/ast.ts';
@@ -73,7 +73,9 @@ export interface MembershipWriter {
   saveWatermark(watermark: number): Promise<void>;
 }
 
-const ENTRIES_PER_WRITE = 20_000;
+const ENTRIES_PER_WRITE = 5_000;
+/** Entries held in memory on their way to ClickHouse. */
+const ENTRIES_WAITING = 20_000;
 const ENTRIES_PER_RECORD = 1_000;
 const CLOCKS_DIFFER_BY_MS = 10_000;
 
@@ -136,9 +138,9 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
         const page = numbered(entries.slice(start, start + ENTRIES_PER_WRITE));
         const [first] = page;
         if (!first) return;
-        if (inserts.waiting() >= ENTRIES_PER_WRITE) await inserts.written();
+        if (inserts.waiting() >= ENTRIES_WAITING) await inserts.written();
         inserts.check();
-        const row = { account: first.account, firstSequence: nextSequence, entries: await packed(page) };
+        const row = { account: first.account, firstSequence: nextSequence, entries: encodeEntries(page) };
         await putAhead(deps.mysql, owner, row);
         nextSequence += page.length;
         await publish(deps.log, partition, page);
@@ -219,7 +221,7 @@ async function entriesAhead(mysql: MySql, partition: number): Promise<InsertAhea
       hasBegun: insertFrom !== null,
     };
     inserts.set(insertFrom, insert);
-    for (const entry of await unpacked<LogEntry[]>(row.entries)) insert.entries.push(entry);
+    for (const entry of decodeEntries(row.entries)) insert.entries.push(entry);
   }
   return [...inserts.values()];
 }

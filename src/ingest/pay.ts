@@ -1,6 +1,7 @@
 /**
- * Second half of a group of batches: the rows owed to ClickHouse, then the news to the evaluators. May be run any number
- * of times and by two processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
+ * Second half of a group of batches: the rows owed to ClickHouse and the news to the evaluators. News that say all
+ * travel while the rows do, and name the debt; others come after the rows. May be run any number of times and by two
+ * processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
  */
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
@@ -12,6 +13,7 @@ import { readMerged } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
+import { accountsAhead } from './ahead.ts';
 import type { Debt } from './store.ts';
 
 /** What stored batches still owe, as it is written down. */
@@ -36,6 +38,22 @@ const CHANGES_PER_MESSAGE = 1_000;
 
 export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
   const { id, debt } = owed;
+  const isAhead = accountsAhead(debt).length > 0;
+  const [early] = await Promise.all([
+    isAhead ? announce(deps.log, debt.messages, id) : [],
+    insertRows(deps, owed),
+  ]);
+  const late = await Promise.all([
+    isAhead ? [] : announce(deps.log, debt.messages),
+    strayEvents(deps, debt).then((messages) => announce(deps.log, messages)),
+  ]);
+  const through = latestOf([owed.changesThrough, early, ...late]);
+  await settleDebt(deps.mysql, id, through);
+  metrics.duplicates.inc(debt.duplicates);
+}
+
+async function insertRows(deps: PayDeps, owed: Owed): Promise<void> {
+  const { id, debt } = owed;
   await Promise.all([
     insert(deps, owed, 'events', debt.events, id),
     insert(deps, owed, 'future_events', debt.futureEvents, id),
@@ -44,13 +62,6 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
     insert(deps, owed, 'predictions', debt.predictions, id),
     insert(deps, owed, 'profiles', debt.profiles, id),
   ]);
-  const announced = await Promise.all([
-    announce(deps.log, debt.messages),
-    strayEvents(deps, debt).then((messages) => announce(deps.log, messages)),
-  ]);
-  const through = latestOf([owed.changesThrough, ...announced]);
-  await settleDebt(deps.mysql, id, through);
-  metrics.duplicates.inc(debt.duplicates);
 }
 
 async function insert(
@@ -90,10 +101,16 @@ async function strayEvents(deps: PayDeps, debt: Debt): Promise<Debt['messages']>
   return messages;
 }
 
-/** Appends the messages and returns, per partition, the offset that covers them; 0 where there are none. */
-async function announce(log: Log, messages: Debt['messages']): Promise<number[]> {
+/**
+ * Appends the messages, `ahead` of the debt they come from or after it, and returns, per partition, the offset that
+ * covers them; 0 where there are none.
+ */
+async function announce(log: Log, messages: Debt['messages'], ahead?: string): Promise<number[]> {
   const records: NewRecord[] = messages.flatMap(({ partition, message }) =>
-    split(message).map((part) => ({ partition, key: String(part.account), value: encodeChange(part) })),
+    split(message).map((part) => {
+      const sent = ahead !== undefined && part.kind === 'profiles' ? { ...part, debt: ahead } : part;
+      return { partition, key: String(part.account), value: encodeChange(sent) };
+    }),
   );
   const through: number[] = [];
   if (records.length === 0) return through;

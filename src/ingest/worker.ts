@@ -23,6 +23,7 @@ import {
 import { reserveNumbers } from '../storage/mysql/profiles.ts';
 import { INGEST_GROUP, ingestTopics, streamOfTopic } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
+import { accountsAhead } from './ahead.ts';
 import { inGroups } from './groups.ts';
 import { latestOf, payDebt, type Owed } from './pay.ts';
 import { decodeRecord } from './records.ts';
@@ -166,6 +167,7 @@ async function storeBatches(
           tx,
           id,
           blob,
+          accountsAhead(debt),
           positions.map((position) => advance(position, placed)),
         );
         return owed;

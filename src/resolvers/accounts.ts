@@ -21,11 +21,13 @@ export async function account(ctx: Context): Promise<AccountRow> {
   return row;
 }
 
-export function profileCount(ctx: Context): Promise<number> {
+export async function profileCount(ctx: Context): Promise<number> {
+  await ctx.loaders.stored();
   return countProfiles(ctx.deps.clickhouse, accountOf(ctx));
 }
 
-export function eventCount(ctx: Context): Promise<number> {
+export async function eventCount(ctx: Context): Promise<number> {
+  await ctx.loaders.stored();
   return countEvents(ctx.deps.clickhouse, accountOf(ctx), EVERYTHING, null);
 }
 

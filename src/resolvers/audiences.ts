@@ -64,7 +64,8 @@ function notValid(what: 'condition' | 'query', errors: readonly (ConditionError 
   });
 }
 
-export function audienceCount(ctx: Context, { condition }: Audience): Promise<number> {
+export async function audienceCount(ctx: Context, { condition }: Audience): Promise<number> {
+  await ctx.loaders.stored();
   return countAudience(ctx.deps, accountOf(ctx), condition);
 }
 
@@ -113,6 +114,7 @@ export function audienceWarnings({ condition }: Audience): Warning[] {
   return lint(condition);
 }
 
-export function audienceBreakdown(ctx: Context, { condition }: Audience): Promise<NodeCount> {
+export async function audienceBreakdown(ctx: Context, { condition }: Audience): Promise<NodeCount> {
+  await ctx.loaders.stored();
   return countNodes(ctx.deps, accountOf(ctx), condition);
 }

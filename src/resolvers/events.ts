@@ -60,7 +60,8 @@ async function eventList(
   const filter = { metric, from: instant(args.from), to: instant(args.to) };
   return paginate('events', args, {
     parts: PLACE,
-    load: (cursor, limit) => {
+    load: async (cursor, limit) => {
+      await ctx.loaders.stored();
       const after = cursor && { time: Number(cursor[0]), id: cursor[1] as string };
       return profile === null
         ? listEvents(clickhouse, account, filter, after, limit, clock.now())
@@ -68,7 +69,10 @@ async function eventList(
     },
     place: (event) => [event.time, event.id],
     edge: (node, cursor) => ({ cursor, node }),
-    totalCount: () => countEvents(clickhouse, account, filter, profile),
+    totalCount: async () => {
+      await ctx.loaders.stored();
+      return countEvents(clickhouse, account, filter, profile);
+    },
   });
 }
 
@@ -125,7 +129,8 @@ export async function eventByKey(ctx: Context, key: string): Promise<EventRow | 
   return readEvent(ctx, Number(metric), { time: Number(time), id: id as string });
 }
 
-export function readEvent(ctx: Context, metric: number, place: EventPlace): Promise<EventRow | null> {
+export async function readEvent(ctx: Context, metric: number, place: EventPlace): Promise<EventRow | null> {
+  await ctx.loaders.stored();
   return findEvent(ctx.deps.clickhouse, accountOf(ctx), metric, place);
 }
 

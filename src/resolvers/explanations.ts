@@ -17,6 +17,7 @@ export async function explainFor(
   const selected = await selectProfile(ctx, by);
   const row = selected === null ? null : await ctx.loaders.profile.load(selected);
   if (row === null) throw new ApiError('NOT_FOUND', 'there is no such profile to explain anything for');
+  await ctx.loaders.stored();
   return explainProfile(ctx.deps, accountOf(ctx), condition, {
     number: row.number,
     attributes: attributesOf(row),

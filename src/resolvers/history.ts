@@ -5,7 +5,6 @@ import { countMembersAt, listMembersAt, type LogPlace } from '../evaluation/past
 import { durationRangeProblem, parseDuration, printDuration } from '../segments/duration.ts';
 import { readStored } from '../segments/index.ts';
 import { lastSequences } from '../storage/clickhouse/membership-log.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
 import type { SegmentRow } from '../storage/mysql/segment-reads.ts';
 import { decodePosition, InvalidPosition } from '../streaming/position.ts';
 import { accountOf, type Context } from './context.ts';
@@ -36,7 +35,7 @@ export async function segmentHistory(
   }
   const to = Math.min(end, ctx.deps.clock.now());
   if (to <= from) return [];
-  await membershipsWritten(ctx.deps, accountOf(ctx));
+  await ctx.loaders.stored();
   return sizeHistory(ctx.deps, accountOf(ctx), row.id, { from, to, every });
 }
 
@@ -46,6 +45,7 @@ export async function segmentForecast(
   args: { within: string },
 ): Promise<Forecast> {
   const condition = readStored(row.definition);
+  await ctx.loaders.stored();
   return forecastMembers(ctx.deps, accountOf(ctx), condition, lengthOf('within', args.within));
 }
 
@@ -61,7 +61,7 @@ function lengthOf(name: string, text: string): number {
 export async function placeOf(ctx: Context, position: string): Promise<LogPlace> {
   const account = accountOf(ctx);
   const place = decoded(account, position);
-  await membershipsWritten(ctx.deps, account);
+  await ctx.loaders.stored();
   const ends = await lastSequences(ctx.deps.clickhouse, account);
   if ([...place].some(([partition, sequence]) => sequence > (ends.get(partition) ?? 0))) {
     throw new ApiError('INVALID_POSITION', "at lies behind the end of the account's membership log");

@@ -1,5 +1,6 @@
 /** Everything that the fields of many objects ask for one by one, read together. They live as long as one request. */
 import DataLoader from 'dataloader';
+import { announcedStored } from '../storage/announced.ts';
 import {
   findEventsOfProfiles,
   listEventsOfProfiles,
@@ -10,7 +11,6 @@ import {
   type MetricStats,
 } from '../storage/clickhouse/event-reads.ts';
 import { countMembers } from '../storage/clickhouse/member-counts.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
 import {
   readMetrics,
   readPropertyNames,
@@ -41,6 +41,8 @@ export interface Expected {
 }
 
 export interface Loaders {
+  /** Resolves when ClickHouse has all that the client can have been told of before it asked: to be awaited before reading. */
+  stored(): Promise<void>;
   /** Null: there is no such profile. Merged ones are answered with the one they went into. */
   profile: DataLoader<number, ProfileRow | null>;
   anonymousIds: DataLoader<number, string[]>;
@@ -67,26 +69,43 @@ export function createLoaders(
   expected: Expected = NOTHING,
 ): Loaders {
   const pages = new Map<string, DataLoader<number, EventRow[]>>();
+  let waiting: Promise<void> | null = null;
+  const stored = () => (waiting ??= announcedStored(mysql, account));
+  /** The same, of what lies in ClickHouse. */
+  const storedByKey: typeof byKey = (read, absent) =>
+    byKey(async (keys) => {
+      await stored();
+      return read(keys);
+    }, absent);
   return {
+    stored,
     profile: byKey((numbers) => readProfiles(mysql.db, account, numbers), null, expected.profiles),
-    changeEvent: eventLoader(clickhouse, account, expected.events),
+    changeEvent: readAhead<ChangeEvent, string, EventRow | null>(
+      async (events) => {
+        await stored();
+        return findEventsOfProfiles(clickhouse, account, events);
+      },
+      null,
+      expected.events,
+      ({ id }) => id,
+    ),
     anonymousIds: byKey((numbers) => readAnonymousIds(mysql.db, account, numbers), []),
-    lastEventAt: byKey((numbers) => readLastEventTimes(clickhouse, account, numbers, clock.now()), null),
+    lastEventAt: storedByKey(
+      (numbers) => readLastEventTimes(clickhouse, account, numbers, clock.now()),
+      null,
+    ),
     metric: byKey((ids) => readMetrics(mysql.db, account, ids), null),
-    metricStats: byKey((ids) => readMetricStats(clickhouse, account, ids), null),
+    metricStats: storedByKey((ids) => readMetricStats(clickhouse, account, ids), null),
     propertyNames: byKey(async (ids) => grouped(await readPropertyNames(mysql.db, account, ids)), []),
     segment: byKey((ids) => readSegments(mysql.db, account, ids), null, expected.segments),
     populated: byKey((ids) => readPopulated(mysql.db, account, ids), 0),
-    memberCount: byKey(async (ids) => {
-      await membershipsWritten({ mysql, clock }, account);
-      return countMembers(clickhouse, account, ids);
-    }, 0),
+    memberCount: storedByKey((ids) => countMembers(clickhouse, account, ids), 0),
     eventsOfProfile(page) {
       const key = JSON.stringify(page);
       const known = pages.get(key);
       if (known) return known;
       const filter = { metric: page.metric, from: null, to: null };
-      const loader = byKey<EventRow[]>(
+      const loader = storedByKey<EventRow[]>(
         (numbers) => listEventsOfProfiles(clickhouse, account, numbers, filter, page.after, page.limit),
         [],
       );
@@ -102,11 +121,6 @@ function byKey<Value>(
   expected: readonly number[] = [],
 ): DataLoader<number, Value> {
   return readAhead<number, number, Value>(read, absent, expected, (key) => key);
-}
-
-function eventLoader(clickhouse: Deps['clickhouse'], account: number, expected: readonly ChangeEvent[]) {
-  const read = (events: readonly ChangeEvent[]) => findEventsOfProfiles(clickhouse, account, events);
-  return readAhead<ChangeEvent, string, EventRow | null>(read, null, expected, ({ id }) => id);
 }
 
 function readAhead<Key, CacheKey, Value>(

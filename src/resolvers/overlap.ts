@@ -1,6 +1,5 @@
 /** What segments have in common. */
 import { countIntersections } from '../evaluation/overlap.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
 import { accountOf, type Context } from './context.ts';
 import { badInput } from './errors.ts';
 import { existingSegments } from './membership.ts';
@@ -22,7 +21,7 @@ export async function segmentOverlap(
     throw badInput(`name 1 to ${MAX_SEGMENTS} segments, not ${ids.size}: combinations double with each`);
   }
   const segments = await existingSegments(ctx, [...ids]);
-  await membershipsWritten(ctx.deps, accountOf(ctx));
+  await ctx.loaders.stored();
   return countIntersections(ctx.deps.clickhouse, accountOf(ctx), segments);
 }
 

@@ -5,12 +5,11 @@ import { consentsOf } from '../ingest/consents.ts';
 import { KINDS } from '../ingest/identify.ts';
 import { decodeNumber } from '../runtime/global-ids.ts';
 import type { Channel, ConsentFacts } from '../segments/ast.ts';
-import { countProfiles } from '../storage/clickhouse/event-reads.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
 import { findProfile, listProfiles, type ProfileRow } from '../storage/mysql/profile-reads.ts';
 import { livingSegmentIds, type SegmentRow } from '../storage/mysql/segment-reads.ts';
 import { audienceOf, audienceCount, type Audience } from './audiences.ts';
 import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
+import { profileCount } from './accounts.ts';
 import { accountOf, type Context } from './context.ts';
 
 export type { ProfileRow } from '../storage/mysql/profile-reads.ts';
@@ -63,7 +62,7 @@ function allProfiles(ctx: Context, args: PageArgs): Promise<Connection<ProfileEd
     load: (after, limit) => listProfiles(ctx.deps.mysql.db, accountOf(ctx), numberOf(after), limit),
     place: (row) => [row.number],
     edge: (node, cursor) => ({ cursor, node }),
-    totalCount: () => countProfiles(ctx.deps.clickhouse, accountOf(ctx)),
+    totalCount: () => profileCount(ctx),
   });
 }
 
@@ -74,8 +73,10 @@ export function audienceMembers(
 ): Promise<Connection<ProfileEdge>> {
   return paginate('profiles', args, {
     parts: NUMBER,
-    load: (after, limit) =>
-      listAudience(ctx.deps, accountOf(ctx), audience.condition, numberOf(after), limit),
+    load: async (after, limit) => {
+      await ctx.loaders.stored();
+      return listAudience(ctx.deps, accountOf(ctx), audience.condition, numberOf(after), limit);
+    },
     place: (number) => [number],
     edge: async (number, cursor) => {
       const node = await ctx.loaders.profile.load(number);
@@ -136,7 +137,7 @@ export async function profileSegments(
 ): Promise<Connection<ProfileSegmentEdge>> {
   const account = accountOf(ctx);
   const memberships = async () => {
-    await membershipsWritten(ctx.deps, account);
+    await ctx.loaders.stored();
     const living = await livingSegmentIds(ctx.deps.mysql.db, account);
     const found = await segmentsOfProfile(ctx.deps.clickhouse, account, row.number, living);
     return found.sort((a, b) => a.segment - b.segment);

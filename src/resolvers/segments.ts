@@ -11,7 +11,6 @@ import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
 import { describe, lint, readStored, toInput, toQuery, type Warning } from '../segments/index.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
 import {
   countSegments,
   listSegments,
@@ -131,7 +130,7 @@ export async function segmentMembers(
 function membersNow(ctx: Context, row: SegmentRow) {
   return {
     list: async (after: number | null, limit: number) => {
-      await membershipsWritten(ctx.deps, accountOf(ctx));
+      await ctx.loaders.stored();
       return listMembers(ctx.deps.clickhouse, accountOf(ctx), row.id, after, limit);
     },
     count: () => memberCount(ctx, row),
@@ -147,7 +146,7 @@ export async function segmentContains(
   const number = await selectProfile(ctx, profile);
   const found = number === null ? null : await ctx.loaders.profile.load(number);
   if (found === null) return false;
-  await membershipsWritten(ctx.deps, accountOf(ctx));
+  await ctx.loaders.stored();
   const containing = await containsProfile(ctx.deps.clickhouse, accountOf(ctx), [row.id], found.number);
   return containing.has(row.id);
 }

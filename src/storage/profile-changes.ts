@@ -51,7 +51,8 @@ export interface ProfileChange {
 }
 
 export type ProfileChangeMessage =
-  | { kind: 'profiles'; account: number; changes: ProfileChange[] }
+  /** `debt`: ClickHouse has the data once this debt of ingest is settled; without one it has them already. */
+  | { kind: 'profiles'; account: number; changes: ProfileChange[]; debt?: string }
   /** A version of a segment is to be brought into force. */
   | { kind: 'definition'; account: number; segment: number; version: number }
   | { kind: 'deleted'; account: number; segment: number }

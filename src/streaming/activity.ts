@@ -1,9 +1,11 @@
 /**
  * What is being stored, account by account, for those in one API process who look at more than memberships.
- * `profile-changes` says it once ClickHouse has the data. It is read only while somebody watches, and only what concerns
+ * `profile-changes` says it, perhaps a moment before ClickHouse has the data: watchers hear of it after that. It is read only while somebody watches, and only what concerns
  * their accounts is looked into.
  */
+import { dataStored, debtsSettled } from '../storage/announced.ts';
 import type { Log, LogRecord, LogTail } from '../storage/log/log.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
 import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { PROFILE_CHANGES } from '../storage/topics.ts';
 
@@ -23,7 +25,9 @@ export interface Activity {
   close(): Promise<void>;
 }
 
-export function createActivity({ log }: { log: Log }): Activity {
+const PATIENCE_MS = 30_000;
+
+export function createActivity({ log, mysql }: { log: Log; mysql: MySql }): Activity {
   const watchers = new Map<number, Set<Watcher>>();
   let tail: Promise<LogTail> | null = null;
   const stopping = new Set<Promise<void>>();
@@ -41,6 +45,11 @@ export function createActivity({ log }: { log: Log }): Activity {
       byAccount.set(message.account, list);
       list.push({ message, partition, offset });
     }
+    const debts = new Set<string>();
+    for (const { message } of [...byAccount.values()].flat()) {
+      if (message.kind === 'profiles' && message.debt !== undefined) debts.add(message.debt);
+    }
+    while (watchers.size > 0 && !(await debtsSettled(mysql, [...debts], PATIENCE_MS)));
     for (const [account, changes] of byAccount) {
       for (const watcher of [...(watchers.get(account) ?? [])]) await watcher(changes);
     }
@@ -74,6 +83,13 @@ export function createActivity({ log }: { log: Log }): Activity {
         await starting;
       } catch (error) {
         if (tail === starting) tail = null;
+        unwatch(account, watcher);
+        throw error;
+      }
+      try {
+        // Of what was told before, the watcher hears nothing.
+        await dataStored(mysql, account);
+      } catch (error) {
         unwatch(account, watcher);
         throw error;
       }

@@ -2,7 +2,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { countMembers } from '../storage/clickhouse/member-counts.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
+import { membershipsStored } from '../storage/announced.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { Hub } from './hub.ts';
 
@@ -30,7 +30,7 @@ export async function* segmentCounts(
       // Whatever comes while we count is in the queue again: the next round sees it.
       live.reset();
       const at = deps.clock.now();
-      await membershipsWritten(deps, account, signal);
+      await membershipsStored(deps.mysql, account, signal);
       const counts = await countMembers(deps.clickhouse, account, segments);
       const moved = [...counts].filter(([segment, count]) => shown.get(segment) !== count);
       for (const [segment, count] of moved) shown.set(segment, count);

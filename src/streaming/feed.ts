@@ -6,7 +6,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { lastSequences, readLog, type LogEntry } from '../storage/clickhouse/membership-log.ts';
-import { membershipsWritten } from '../storage/memberships-written.ts';
+import { membershipsStored } from '../storage/announced.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { ChangeCause, EventReference } from '../storage/profile-changes.ts';
 import type { Hub } from './hub.ts';
@@ -18,11 +18,11 @@ export { InvalidPosition } from './position.ts';
 export interface LogDeps {
   clickhouse: ClickHouse;
   mysql: MySql;
-  clock: Clock;
 }
 
 export interface FeedDeps extends LogDeps {
   hub: Hub;
+  clock: Clock;
 }
 
 export interface MembershipChange {
@@ -51,7 +51,7 @@ const PAGE = 1_000;
 
 /** Where the account's membership log ends now. */
 export async function currentPosition(deps: LogDeps, account: number): Promise<string> {
-  await membershipsWritten(deps, account);
+  await membershipsStored(deps.mysql, account);
   return encodePosition(account, await lastSequences(deps.clickhouse, account));
 }
 
@@ -63,7 +63,7 @@ export async function readLogPage(
 ): Promise<{ changes: MembershipChange[]; position: string; hasMore: boolean }> {
   const sequences = page.after === null ? new Map<number, number>() : decodePosition(account, page.after);
   const changes: MembershipChange[] = [];
-  await membershipsWritten(deps, account);
+  await membershipsStored(deps.mysql, account);
   for (;;) {
     const wanted = page.first - changes.length + 1;
     const entries = await readLog(deps.clickhouse, account, sequences, wanted, page.segments);
@@ -90,7 +90,7 @@ export async function* membershipChanges(
   const wanted = wantedBy(filter);
   const live = deps.hub.read(account);
   try {
-    await membershipsWritten(deps, account, signal);
+    await membershipsStored(deps.mysql, account, signal);
     const sequences =
       filter.after === null
         ? await lastSequences(deps.clickhouse, account)
@@ -100,7 +100,7 @@ export async function* membershipChanges(
     while (!signal.aborted) {
       if (replaying) {
         live.reset();
-        await membershipsWritten(deps, account, signal);
+        await membershipsStored(deps.mysql, account, signal);
         for (let full = true; full && !signal.aborted;) {
           const page = await readLog(deps.clickhouse, account, sequences, PAGE, filter.segments);
           full = page.length === PAGE;

@@ -2,6 +2,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { Log } from '../storage/log/log.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
 import { createActivity } from './activity.ts';
 import { createAudienceCounts, type AudienceCounts } from './audience-counts.ts';
 import { createEventFeed, type EventFeed } from './event-feed.ts';
@@ -12,7 +13,14 @@ export interface Live {
   close(): Promise<void>;
 }
 
-export function createLive(deps: { log: Log; clickhouse: ClickHouse; clock: Clock }): Live {
+export interface LiveDeps {
+  log: Log;
+  mysql: MySql;
+  clickhouse: ClickHouse;
+  clock: Clock;
+}
+
+export function createLive(deps: LiveDeps): Live {
   const activity = createActivity(deps);
   return {
     audiences: createAudienceCounts({ ...deps, activity }),

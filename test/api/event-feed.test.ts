@@ -236,13 +236,18 @@ describe('eventFeed', () => {
   });
 
   it('ends with an error when ClickHouse cannot be asked, and begins anew', async () => {
-    const { log, clickhouse } = start();
+    const { log, mysql, clickhouse } = start();
     let broken = true;
     const client = {
       query: (options: never) =>
         broken ? Promise.reject(new Error('away')) : clickhouse.client.query(options),
     };
-    const live = createLive({ log, clickhouse: { client } as unknown as ClickHouse, clock: systemClock });
+    const live = createLive({
+      log,
+      mysql,
+      clickhouse: { client } as unknown as ClickHouse,
+      clock: systemClock,
+    });
     later(() => live.close());
     const account = await accountNumber();
     const before = await subscribers();
@@ -322,7 +327,7 @@ describe('audienceCount and eventFeed', () => {
 /** A caller without a transport, who takes what there is when he likes. */
 async function direct(): Promise<{ ctx: Context; gone: AbortController }> {
   const { log, clickhouse, mysql } = start();
-  const live = createLive({ log, clickhouse, clock: systemClock });
+  const live = createLive({ log, mysql, clickhouse, clock: systemClock });
   later(() => live.close());
   const gone = new AbortController();
   later(() => gone.abort());

@@ -34,7 +34,7 @@ async function another(
     clock: systemClock,
     logger,
     hub,
-    live: createLive({ log, clickhouse, clock: systemClock }),
+    live: createLive({ log, mysql, clickhouse, clock: systemClock }),
     health: createHealth({ logger }),
   });
   stops.push(() => api.close());

@@ -1,5 +1,4 @@
 /** What the random comparisons have found, each as small as it can be said. */
-import { systemClock } from '../../src/runtime/clock.ts';
 import assert from 'node:assert/strict';
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -47,9 +46,7 @@ async function segment(account: number, condition: object): Promise<number> {
 }
 
 async function changesOf(account: number) {
-  return (
-    await readLogPage({ ...world, clock: systemClock }, account, { first: 100, after: null, segments: null })
-  ).changes;
+  return (await readLogPage(world, account, { first: 100, after: null, segments: null })).changes;
 }
 
 const ordered = (rest: object) => ({ event: { metric: 'Placed Order', ...rest } });
@@ -73,7 +70,7 @@ test('the log can be read past more populations than a page holds', async () => 
   await write(account, [{ identifiers: { externalId: 'a' } }]);
   for (let i = 0; i < 3; i++) await segment(account, ordered({}));
   await send(account, [{ profile: { externalId: 'a' } }]);
-  const page = await readLogPage({ ...world, clock: systemClock }, account, {
+  const page = await readLogPage(world, account, {
     first: 1,
     after: null,
     segments: null,

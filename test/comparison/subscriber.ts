@@ -1,6 +1,5 @@
 /** Somebody who listens all the time, and goes on where he was after a broken connection. */
 import assert from 'node:assert/strict';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { currentPosition, membershipChanges, type MembershipChange } from '../../src/streaming/feed.ts';
 import { idsByPartition } from './pipeline.ts';
 import { until, type World } from './world.ts';
@@ -15,16 +14,14 @@ export interface Subscriber {
 export function subscribe(world: World, account: number): Subscriber {
   const received: MembershipChange[] = [];
   let failure: unknown = null;
-  // What it waits for is the writer, not the time.
-  const deps = { ...world, clock: systemClock };
-  let connection = connect(currentPosition(deps, account));
+  let connection = connect(currentPosition(world, account));
 
   function connect(after: Promise<string>) {
     const controller = new AbortController();
     const filter = { segments: null, kinds: null };
     const listen = async () => {
       const position = await after;
-      const feed = membershipChanges(deps, account, { ...filter, after: position }, controller.signal);
+      const feed = membershipChanges(world, account, { ...filter, after: position }, controller.signal);
       for await (const changes of feed) received.push(...changes);
     };
     const ended = listen().catch((error: unknown) => (failure = error));

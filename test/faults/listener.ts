@@ -20,7 +20,7 @@ export function listen(
     let after: string | null = null;
     while (!signal.aborted) {
       try {
-        after ??= await currentPosition({ ...deps, clock: systemClock }, account);
+        after ??= await currentPosition(deps, account);
         const filter: FeedFilter = { segments: null, kinds: null, after };
         const feed = membershipChanges({ ...deps, clock: systemClock }, account, filter, signal);
         for await (const changes of feed) {

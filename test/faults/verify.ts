@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { eq, min } from 'drizzle-orm';
 import { listMembers } from '../../src/evaluation/memberships.ts';
 import { KINDS } from '../../src/ingest/identify.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { groupBy } from '../../src/runtime/group-by.ts';
 import { evaluate, parseCondition } from '../../src/segments/index.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
@@ -149,7 +148,7 @@ async function wholeLog(stores: Stores, account: number): Promise<MembershipChan
   const changes: MembershipChange[] = [];
   let after: string | null = null;
   for (let hasMore = true; hasMore;) {
-    const page = await readLogPage({ ...stores, clock: systemClock }, account, {
+    const page = await readLogPage(stores, account, {
       first: 500,
       after,
       segments: null,

@@ -40,8 +40,11 @@ export async function transaction<T>(pool: SqlPool, work: (tx: SqlQueries) => Pr
   const connection = await pool.getConnection();
   let result: T;
   try {
-    await connection.query('START TRANSACTION');
+    // Statements of a connection run in their order: the first one of the work need not wait to be sent.
+    const begun = connection.query('START TRANSACTION');
+    begun.catch(() => undefined);
     result = await work(connection);
+    await begun;
   } catch (error) {
     await connection.query('ROLLBACK').then(
       () => connection.release(),

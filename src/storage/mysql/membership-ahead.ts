@@ -9,7 +9,7 @@ export interface AheadRow {
   firstSequence: number;
   /** The first sequence of the one insert into ClickHouse that carries it; null: none has begun to. */
   insertFrom: number | null;
-  /** Deflated JSON. */
+  /** As they are published. */
   entries: Buffer;
 }
 

@@ -1,5 +1,5 @@
 /** How far each partition of an ingest topic has been taken, and what its last batch still owes to ClickHouse. */
-import { eq, sql } from 'drizzle-orm';
+import { eq, inArray, isNotNull, sql } from 'drizzle-orm';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { MySql, Queries } from './connect.ts';
 import { ingestDebts, ingestPositions } from './schema.ts';
@@ -61,21 +61,29 @@ export async function lockIngestPositions(db: Queries, places: readonly Place[])
   }));
 }
 
-/** Writes down what batches owe, to be paid after the transaction: the positions of all of them lead to it. */
+/**
+ * Writes down what batches owe, to be paid after the transaction: the positions of all of them lead to it. `ahead`: the
+ * accounts whose news travel before it is paid.
+ */
 export async function writeDebt(
   db: Queries,
   id: string,
   owed: Buffer,
+  ahead: readonly number[],
   positions: readonly (Place & { nextOffset: number })[],
 ): Promise<void> {
+  // Sent together: statements of a transaction run in their order.
+  const statements: Promise<unknown>[] = [];
   for (let part = 0; part * BYTES_PER_PART < owed.length; part++) {
     const bytes = owed.subarray(part * BYTES_PER_PART, (part + 1) * BYTES_PER_PART);
-    await db.insert(ingestDebts).values({ id, part, owed: bytes });
+    const accounts = part === 0 && ahead.length > 0 ? JSON.stringify(ahead) : null;
+    statements.push(db.insert(ingestDebts).values({ id, part, owed: bytes, ahead: accounts }).execute());
   }
-  await db
+  const ofPositions = db
     .insert(ingestPositions)
     .values(positions.map(({ topic, partition, nextOffset }) => ({ topic, partition, nextOffset, debt: id })))
     .onDuplicateKeyUpdate({ set: { nextOffset: sql`VALUES(next_offset)`, debt: id } });
+  await Promise.all([...statements, ofPositions]);
 }
 
 /** The debts of these partitions. */
@@ -99,12 +107,35 @@ export async function readDebts(
 /** The debt has been paid. Whatever its partitions have come to owe since is left alone. */
 export async function settleDebt(mysql: MySql, id: string, changesThrough: number[]): Promise<void> {
   await mysql.db.transaction(async (tx) => {
-    await tx
-      .update(ingestPositions)
-      .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
-      .where(eq(ingestPositions.debt, id));
-    await tx.delete(ingestDebts).where(eq(ingestDebts.id, id));
+    await Promise.all([
+      tx
+        .update(ingestPositions)
+        .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
+        .where(eq(ingestPositions.debt, id)),
+      tx.delete(ingestDebts).where(eq(ingestDebts.id, id)),
+    ]);
   });
+}
+
+/** Debts with news, of the account or of any, that may travel, or have travelled, before they are paid. */
+export async function debtsAhead(mysql: MySql, account: number | null): Promise<string[]> {
+  // At most one a partition of ingest.
+  const rows = await mysql.db
+    .select({ id: ingestDebts.id, ahead: ingestDebts.ahead })
+    .from(ingestDebts)
+    .where(isNotNull(ingestDebts.ahead));
+  const isAbout = (ahead: string | null) =>
+    account === null || (JSON.parse(ahead ?? '[]') as number[]).includes(account);
+  return rows.filter(({ ahead }) => isAbout(ahead)).map(({ id }) => id);
+}
+
+export async function isSettled(mysql: MySql, debts: readonly string[]): Promise<boolean> {
+  const rows = await mysql.db
+    .select({ id: ingestDebts.id })
+    .from(ingestDebts)
+    .where(inArray(ingestDebts.id, [...debts]))
+    .limit(1);
+  return rows.length === 0;
 }
 
 function anyOf(places: readonly Place[]) {

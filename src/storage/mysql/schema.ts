@@ -144,6 +144,8 @@ export const ingestDebts = mysqlTable(
     id: char('id', { length: 32 }).notNull(),
     part: smallint('part', { unsigned: true }).notNull(),
     owed: longblob('owed').notNull(),
+    /** With the first part: JSON, the accounts whose news travel before the debt is paid. */
+    ahead: longtext('ahead'),
   },
   (table) => [primaryKey({ columns: [table.id, table.part] })],
 );

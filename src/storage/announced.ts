@@ -1,0 +1,55 @@
+/**
+ * News travel before ClickHouse has what they tell of: news of events and profiles to the evaluators, entries and exits
+ * to whoever subscribed. Whoever reads ClickHouse first waits for what somebody may have been told of: so nobody hears of
+ * an entry and then does not find it.
+ */
+import { until } from '../runtime/until.ts';
+import type { MySql } from './mysql/connect.ts';
+import { placesAhead } from './mysql/membership-ahead.ts';
+import { debtsAhead, isSettled } from './mysql/positions.ts';
+
+/** Usually it is some 30 ms. Longer than a take-over by another process. */
+const PATIENCE_MS = 30_000;
+
+/** More has been announced than ClickHouse will take now. */
+export class NotStored extends Error {
+  constructor() {
+    super('ClickHouse does not receive what has been announced');
+  }
+}
+
+/** Resolves when ClickHouse has all that anyone can have been told of the account. Throws NotStored. */
+export async function announcedStored(mysql: MySql, account: number, signal?: AbortSignal): Promise<void> {
+  await Promise.all([dataStored(mysql, account, signal), membershipsStored(mysql, account, signal)]);
+}
+
+/**
+ * Resolves when ClickHouse has the events and profiles that have been announced, of the account or, with null, of all.
+ * Throws NotStored.
+ */
+export async function dataStored(mysql: MySql, account: number | null, signal?: AbortSignal): Promise<void> {
+  const debts = await debtsAhead(mysql, account);
+  if (!(await debtsSettled(mysql, debts, PATIENCE_MS, signal))) throw new NotStored();
+}
+
+/** Resolves when ClickHouse has the entries and exits of the account that have been announced. Throws NotStored. */
+export async function membershipsStored(mysql: MySql, account: number, signal?: AbortSignal): Promise<void> {
+  const asked = await placesAhead(mysql, account);
+  if (asked.size === 0) return;
+  const areStored = async () => {
+    const ahead = await placesAhead(mysql, account);
+    // They arrive in their order.
+    return [...asked].every(([partition, { last }]) => (ahead.get(partition)?.first ?? Infinity) > last);
+  };
+  if (!(await until(areStored, { withinMs: PATIENCE_MS, signal }))) throw new NotStored();
+}
+
+/** Resolves to true when ClickHouse has the rows of these debts of ingest, to false after `withinMs`. */
+export async function debtsSettled(
+  mysql: MySql,
+  debts: readonly string[],
+  withinMs: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return debts.length === 0 || until(() => isSettled(mysql, debts), { withinMs, signal });
+}
