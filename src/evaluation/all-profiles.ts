@@ -2,17 +2,21 @@
  * Scope one: a condition over all profiles of an account, or over some chunks of them. Each criterion's scan gives its
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
+import { dayOf } from '../segments/calendar.ts';
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
-import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
-import { compileEvents, compileTrait, moment, notWrittenOut } from './compile.ts';
-import { compileNear, COORDINATES } from './near.ts';
+import type { Criterion, EventCriterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
+import { DAYS_OF_A_MASK, selectByAggregates, selectByDays } from './blocks.ts';
+import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
+import { dayNumber, hashedIdentities } from './measures.ts';
+import { selectByDistance } from './near.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import { compileSequence } from './sequences.ts';
-import { compileTrend } from './trends.ts';
+import { timesOf } from './rules.ts';
+import { selectByTrend } from './trends.ts';
 
 export interface Scope {
   account: number;
@@ -107,26 +111,14 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   if (criterion.kind === 'consent') {
     return byAttribute(consentAttribute(criterion.channel), compileConsent(criterion, scope, parameters));
   }
-  if (criterion.kind === 'near') {
-    return `SELECT profile
-      FROM traits
-      WHERE ${place(scope, parameters)} AND attribute IN ${parameters.add('Array(String)', COORDINATES)}
-      GROUP BY profile
-      HAVING ${compileNear(criterion, parameters)}`;
-  }
+  if (criterion.kind === 'near') return selectByDistance(criterion, place(scope, parameters), parameters);
   if (criterion.kind === 'sample') {
     return `SELECT profile
       FROM profiles
       WHERE ${place(scope, parameters)} AND ${compileSample(criterion, parameters)}`;
   }
-  if (criterion.kind === 'trend') {
-    return `SELECT profile
-      FROM predictions
-      WHERE ${place(scope, parameters)} AND path = ${parameters.add('String', criterion.path)}
-        AND time <= ${moment(scope.at, parameters)}
-      GROUP BY profile
-      HAVING ${compileTrend(criterion, scope, parameters)}`;
-  }
+  if (criterion.kind === 'trend')
+    return selectByTrend(criterion, scope, place(scope, parameters), parameters);
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
   if (criterion.kind === 'sequence') {
     const sequence = compileSequence(criterion, metricOf, scope, parameters);
@@ -137,9 +129,32 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       WHERE ${sequence.truthOf('collected')}`;
   }
   if (criterion.kind !== 'event') throw notWrittenOut(criterion);
-  const events = compileEvents(criterion, metricOf(criterion.metric), scope, parameters);
-  const rows = `SELECT profile FROM events WHERE ${place(scope, parameters)} AND ${events.match}`;
-  return events.isExistence ? rows : `${rows} GROUP BY profile HAVING ${events.truthOfMatches}`;
+  return scanEvents(criterion, metricOf(criterion.metric), scope, parameters);
+}
+
+function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, parameters: Parameters): string {
+  const { match, measure, existence } = compileEvents(criterion, metric, scope, parameters);
+  const rowsThat = (conditions: (string | null)[]) =>
+    `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
+  if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
+  if (criterion.measure.kind === 'days') {
+    const day = dayNumber(scope.timeZone, parameters);
+    return selectByDays(day, daysOf(criterion, scope) <= DAYS_OF_A_MASK, measure.truth, rowsThat([]));
+  }
+  if (criterion.measure.kind === 'distinct') {
+    const { isSet, values } = hashedIdentities(criterion.measure.path, parameters);
+    return `SELECT profile
+      FROM (SELECT profile, arrayJoin(${values}) AS identity ${rowsThat([isSet])})
+      GROUP BY profile
+      HAVING ${measure.truth(['uniqExact(identity)'])}`;
+  }
+  return selectByAggregates(measure.aggregates, measure.truth, rowsThat([measure.counted]));
+}
+
+/** On how many days of the calendar there can be an event that counts. */
+function daysOf({ within }: EventCriterion, { at, timeZone }: Scope): number {
+  const { after, through } = timesOf(within, { at, timeZone });
+  return after === null ? Infinity : dayOf(through, timeZone) - dayOf(after, timeZone) + 1;
 }
 
 /** `isInSample` of the language. The limit can be 2^64, which takes one more bit than the numbers have. */

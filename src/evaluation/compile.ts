@@ -15,19 +15,19 @@ import type {
 } from '../segments/ast.ts';
 import { EVENT_VALUE } from '../segments/paths.ts';
 import { compareList, compareNumber, compareText } from './compare.ts';
-import { compileMeasure } from './measures.ts';
+import { compileMeasure, decidingRow, type CompiledMeasure } from './measures.ts';
 import { compileDate, periodAt, perInstant, type Instant } from './calendars.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface CompiledEvents {
   /** Whether a row of the account's events is one that is measured. */
   match: string;
+  /** What is measured of them. */
+  measure: CompiledMeasure;
   /** The criterion's truth over a group of rows, of which those that match are measured. */
   truth: string;
-  /** The same where every row of the group matches. */
-  truthOfMatches: string;
-  /** True says just this: there is a row that matches. */
-  isExistence: boolean;
+  /** True says just this: there is a row that matches, and for which this holds. */
+  existence: string | null;
 }
 
 /** `metric` is the id of the criterion's metric; 0, which no metric has, for one that has never had an event. */
@@ -42,15 +42,19 @@ export function compileEvents(
     windowOf(criterion.within, instant, parameters),
     ...(criterion.where.length > 0 ? [compileEventFilters(criterion.where, instant, parameters)] : []),
   ].join(' AND ');
-  const truth = compileMeasure(criterion, instant.timeZone, parameters);
+  const measure = compileMeasure(criterion, instant.timeZone, parameters);
+  const measured = measure.counted === null ? match : `${match} AND ${measure.counted}`;
+  const isExistence =
+    criterion.measure.kind === 'count' &&
+    ((criterion.is.op === 'atLeast' && criterion.is.value > 0 && criterion.is.value <= 1) ||
+      (criterion.is.op === 'moreThan' && criterion.is.value >= 0 && criterion.is.value < 1));
   return {
     match,
-    truth: truth(match),
-    truthOfMatches: truth('true'),
-    isExistence:
-      criterion.measure.kind === 'count' &&
-      ((criterion.is.op === 'atLeast' && criterion.is.value > 0 && criterion.is.value <= 1) ||
-        (criterion.is.op === 'moreThan' && criterion.is.value >= 0 && criterion.is.value < 1)),
+    measure,
+    truth: measure.truth(
+      measure.aggregates.map(({ name, of }) => `${name}If(${of === null ? '' : `${of}, `}${measured})`),
+    ),
+    existence: isExistence ? 'true' : decidingRow(criterion, parameters),
   };
 }
 

@@ -2,49 +2,77 @@
 import type { EventCriterion } from '../segments/ast.ts';
 import { LARGEST_SUMMAND, microUnits } from '../segments/numbers.ts';
 import { EVENT_VALUE } from '../segments/paths.ts';
+import type { Aggregate } from './blocks.ts';
 import { compareNumber } from './compare.ts';
 import type { Parameters } from './parameters.ts';
 
-/** Whether the measure over the rows for which `match` holds is what the criterion asks for. */
+export interface CompiledMeasure {
+  /** Which of the rows that are looked at are measured: a condition, or null for all of them. */
+  counted: string | null;
+  /** Aggregates over these rows: a function, and its argument if it has one. Over no rows they are zero. */
+  aggregates: Aggregate[];
+  /** Whether their values are what the criterion asks for. */
+  truth: (values: readonly string[]) => string;
+}
+
 export function compileMeasure(
   { measure, is }: EventCriterion,
   timeZone: string,
   parameters: Parameters,
-): (match: string) => string {
+): CompiledMeasure {
   const compare = (measured: string) =>
     compareNumber(measured, is, (value) => parameters.add('Float64', value));
   const micros = (value: number) => parameters.add('Int128', microUnits(value).toString());
-  if (measure.kind === 'count') {
-    return (match) => compare(match === 'true' ? 'count()' : `countIf(${match})`);
-  }
-  if (measure.kind === 'days') {
-    const day = `toDate32(time, ${parameters.add('String', timeZone)})`;
-    return (match) => compare(`uniqExactIf(${day}, ${match})`);
-  }
-  if (measure.kind === 'distinct') {
-    const found = identities(measure.path, parameters);
-    return (match) => compare(`uniqExactArrayIf(${found}, ${match})`);
-  }
+  const count = { name: 'count', of: null };
+  const ofOne = (name: string, of: string | null): CompiledMeasure => ({
+    counted: null,
+    aggregates: [{ name, of }],
+    truth: ([value = '0']) => compare(value),
+  });
+  if (measure.kind === 'count') return ofOne('count', null);
+  if (measure.kind === 'days') return ofOne('uniqExact', dayNumber(timeZone, parameters));
+  if (measure.kind === 'distinct') return ofOne('uniqExactArray', identities(measure.path, parameters));
   const { value, isSet } = numberAt(measure.path, parameters);
-  const isSummand = `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`;
-  const sum = (match: string) => `sumIf(${micro(value)}, ${match} AND ${isSummand})`;
+  const summands = `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`;
+  const sum = { name: 'sum', of: micro(value) };
   switch (measure.kind) {
     case 'sum':
-      return (match) => compareNumber(sum(match), is, micros);
+      return {
+        counted: summands,
+        aggregates: [sum],
+        truth: ([total = '0']) => compareNumber(total, is, micros),
+      };
     case 'average':
       // Multiplied instead of divided: exact. Bounds are at most 1e24 millionths, so that the product fits.
-      return (match) => {
-        const summands = `countIf(${match} AND ${isSummand})`;
-        const compared = compareNumber(sum(match), is, (bound) => `${micros(bound)} * toInt128(${summands})`);
-        return `(${summands} > 0 AND ${compared})`;
+      return {
+        counted: summands,
+        aggregates: [sum, count],
+        truth: ([total = '0', times = '0']) =>
+          `(${times} > 0 AND ${compareNumber(total, is, (bound) => `${micros(bound)} * toInt128(${times})`)})`,
       };
     case 'min':
     case 'max':
-      return (match) => {
-        const measured = compare(`${measure.kind}If(${value}, ${match} AND ${isSet})`);
-        return `(countIf(${match} AND ${isSet}) > 0 AND ${measured})`;
+      return {
+        counted: isSet,
+        aggregates: [{ name: measure.kind, of: value }, count],
+        truth: ([extreme = '0', times = '0']) => `(${times} > 0 AND ${compare(extreme)})`,
       };
   }
+}
+
+/** What makes one row enough: the most is more than this if one is, and the least less. Null: no single row decides. */
+export function decidingRow({ measure, is }: EventCriterion, parameters: Parameters): string | null {
+  const isDecided =
+    (measure.kind === 'max' && (is.op === 'atLeast' || is.op === 'moreThan')) ||
+    (measure.kind === 'min' && (is.op === 'atMost' || is.op === 'lessThan'));
+  if (!isDecided) return null;
+  const { value, isSet } = numberAt(measure.path, parameters);
+  return `${isSet} AND ${compareNumber(value, is, (bound) => parameters.add('Float64', bound))}`;
+}
+
+/** The day of an event on the account's calendar, as a number. */
+export function dayNumber(timeZone: string, parameters: Parameters): string {
+  return `toInt32(toDate32(time, ${parameters.add('String', timeZone)}))`;
 }
 
 function numberAt(path: string, parameters: Parameters): { value: string; isSet: string } {
@@ -67,4 +95,23 @@ function identities(path: string, parameters: Parameters): string {
   return `arrayConcat(
     arrayMap(element -> concat('t', element), lists[${key}]),
     ${one('texts', 't')}, ${one('numbers', 'n')}, ${one('booleans', 'b')})`;
+}
+
+/**
+ * The same for millions of rows: hashes in the place of texts, and no array built of what a row does not have. A
+ * property has one type. `isSet`: which rows have values at all.
+ */
+export function hashedIdentities(path: string, parameters: Parameters): { isSet: string; values: string } {
+  if (path === EVENT_VALUE) return { isSet: 'isNotNull(value)', values: '[sipHash64(assumeNotNull(value))]' };
+  const key = parameters.add('String', path);
+  const isIn = (map: string) => `mapContains(${map}, ${key})`;
+  return {
+    isSet: `(${['texts', 'numbers', 'booleans', 'lists'].map(isIn).join(' OR ')})`,
+    values: `if(${isIn('lists')},
+      arrayMap(element -> sipHash64('t', element), lists[${key}]),
+      [multiIf(
+        ${isIn('texts')}, sipHash64('t', texts[${key}]),
+        ${isIn('numbers')}, sipHash64('n', numbers[${key}]),
+        sipHash64('b', booleans[${key}]))])`,
+  };
 }

@@ -78,10 +78,8 @@ export function compileRules(
           through_ago: windows.map(({ through }) => through.ago ?? 0),
         }
       : {
-          after: windows.map(({ after: { at, ago } }) =>
-            Math.max(at ?? -FAR, ago === null ? -FAR : instant.at - ago),
-          ),
-          through: windows.map(({ through: { at, ago } }) => Math.min(at ?? FAR, instant.at - (ago ?? 0))),
+          after: criteria.map(({ within }) => timesOf(within, instant).after ?? -FAR),
+          through: criteria.map(({ within }) => timesOf(within, instant).through),
         };
   const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
   const counts = `sumForEach(arrayMap(
@@ -116,6 +114,19 @@ function dependsOnCalendar({ within, where }: EventCriterion): boolean {
 interface Bound {
   at: number | null;
   ago: number | null;
+}
+
+/** The times of a window as they lie at an instant, `after < t <= through`; null: since ever. */
+export function timesOf(
+  window: TimeWindow | null,
+  instant: { at: number; timeZone: string },
+): { after: number | null; through: number } {
+  const { after, through } = boundsOf(window, instant);
+  const afters = [after.at, after.ago === null ? null : instant.at - after.ago].filter((at) => at !== null);
+  return {
+    after: afters.length === 0 ? null : Math.max(...afters),
+    through: Math.min(through.at ?? Infinity, instant.at - (through.ago ?? 0)),
+  };
 }
 
 /** A window as `after < t <= through`. Instants are whole milliseconds, so that `from <= t` is `from - 1 < t`. */

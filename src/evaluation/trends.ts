@@ -2,7 +2,7 @@
 import { LARGEST_SUMMAND, microUnits } from '../segments/numbers.ts';
 import type { TrendCriterion } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { momentAgo } from './compile.ts';
+import { moment, momentAgo } from './compile.ts';
 import type { Instant } from './calendars.ts';
 import { micro } from './measures.ts';
 import { createParameters, type Parameters } from './parameters.ts';
@@ -17,20 +17,40 @@ import {
   type Truths,
 } from './truth-rows.ts';
 
-/** The criterion's truth over the rows of a profile. A NULL comes to nothing: without a value there is no change. */
+/** The criterion's truth over the rows of a profile, of which there is one at least. */
 export function compileTrend(criterion: TrendCriterion, instant: Instant, parameters: Parameters): string {
   const path = parameters.add('String', criterion.path);
   // One number for time and revision: by pairs ClickHouse finds the newest ten times as slowly.
   const order = 'toUInt128(toUnixTimestamp64Milli(time)) * toUInt128(18446744073709551616) + revision';
+  // Without a value it is NaN, which no comparison holds for.
   const valueBefore = (ms: number) => {
     const isBefore = `path = ${path} AND time <= ${momentAgo(ms, instant, parameters)}`;
-    const newest = (value: string) => `argMaxIf(${value}, ${order}, ${isBefore})`;
-    return `if(${newest('isNotNull(value)')}, ${newest('ifNull(value, 0)')}, NULL)`;
+    return `argMax(if(${isBefore}, ifNull(value, nan), nan), if(${isBefore}, ${order}, 0))`;
   };
   const [now, then] = [valueBefore(0), valueBefore(criterion.withinMs)];
   const by = parameters.add('Int128', microUnits(criterion.by).toString());
-  return `ifNull(abs(${now}) <= ${LARGEST_SUMMAND} AND abs(${then}) <= ${LARGEST_SUMMAND}
-    AND ${micro(now)} - ${micro(then)} ${criterion.by > 0 ? '>=' : '<='} ${by}, false)`;
+  return `(abs(${now}) <= ${LARGEST_SUMMAND} AND abs(${then}) <= ${LARGEST_SUMMAND}
+    AND ${micro(now)} - ${micro(then)} ${criterion.by > 0 ? '>=' : '<='} ${by})`;
+}
+
+/**
+ * A SELECT of `profile`, of those for whom the criterion holds. `place`: which rows are the account's. Who has had no
+ * new value since then has had no change: the slice of time says who is to be looked at.
+ */
+export function selectByTrend(
+  criterion: TrendCriterion,
+  instant: { at: number; timeZone: string },
+  place: string,
+  parameters: Parameters,
+): string {
+  const rows = `FROM predictions
+      WHERE ${place} AND path = ${parameters.add('String', criterion.path)}
+        AND time <= ${moment(instant.at, parameters)}`;
+  return `SELECT profile
+      ${rows}
+        AND profile IN (SELECT profile ${rows} AND time > ${momentAgo(criterion.withinMs, instant, parameters)})
+      GROUP BY profile
+      HAVING ${compileTrend(criterion, instant, parameters)}`;
 }
 
 /** Truths of trends, by subject and key. */

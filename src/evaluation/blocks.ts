@@ -1,0 +1,88 @@
+/**
+ * Aggregates of each profile of an account. A hash table with an entry per profile costs more than what is added up in
+ * it; here it has one per block of profile numbers, and each entry an array with a place for each of them. Rows come in
+ * the order of their profiles: nearly all find the block of the one before.
+ */
+
+/** In bits of a profile's number. Larger blocks are no faster, and waste more where few profiles have rows. */
+const BLOCK_BITS = 8;
+const BLOCK = 2 ** BLOCK_BITS;
+const IN_BLOCK = `bitAnd(profile, ${BLOCK - 1})`;
+
+export interface Aggregate {
+  /** Of ClickHouse, such as `sum`. */
+  name: string;
+  /** Its argument; null: it has none. */
+  of: string | null;
+}
+
+/**
+ * A SELECT of `profile`, of those for whom the truth over their aggregates holds. It must not hold for a profile without
+ * rows, of which all aggregates are zero. `rows`: FROM and WHERE.
+ */
+export function selectByAggregates(
+  aggregates: readonly Aggregate[],
+  truth: (values: readonly string[]) => string,
+  rows: string,
+): string {
+  const columns = aggregates.map(({ name, of }, i) => `${placed(name, of ?? 'profile')} AS aggregate_${i}`);
+  return selectFromBlocks(
+    aggregates.map((_, i) => `aggregate_${i}`),
+    truth,
+    `SELECT ${BLOCK_OF_ROW} AS block, ${columns.join(', ')} ${rows} GROUP BY block`,
+  );
+}
+
+/** Days in a mask of 64 bits. */
+const DAY_BITS = 6;
+/** Added to days, which reach back to 1900: so that all are above zero. */
+const DAYS_BEFORE = 100_000;
+/** In so many days no two have the same bit. */
+export const DAYS_OF_A_MASK = 2 ** DAY_BITS;
+
+/**
+ * The same, over the number of different days of their rows. `day`: an Int32. `isShort`: all lie within
+ * DAYS_OF_A_MASK days.
+ */
+export function selectByDays(
+  day: string,
+  isShort: boolean,
+  truth: (values: readonly string[]) => string,
+  rows: string,
+): string {
+  const bit = `bitShiftLeft(toUInt64(1), bitAnd(day, ${DAYS_OF_A_MASK - 1}))`;
+  const masks = (keys: string) => `SELECT block, ${placed('groupBitOr', bit)} AS masks
+    FROM (
+      SELECT profile, ${BLOCK_OF_ROW} AS block, toUInt32(${day} + ${DAYS_BEFORE}) AS day ${rows}
+    )
+    GROUP BY ${keys}`;
+  const counts = 'arrayMap(mask -> bitCount(mask), masks)';
+  return selectFromBlocks(
+    ['days'],
+    truth,
+    isShort
+      ? `SELECT block, ${counts} AS days FROM (${masks('block')})`
+      : `SELECT block, sumForEach(${counts}) AS days
+        FROM (${masks(`block, bitShiftRight(day, ${DAY_BITS})`)})
+        GROUP BY block`,
+  );
+}
+
+const BLOCK_OF_ROW = `bitShiftRight(profile, ${BLOCK_BITS})`;
+
+function placed(aggregate: string, argument: string): string {
+  return `${aggregate}Resample(0, ${BLOCK}, 1)(${argument}, ${IN_BLOCK})`;
+}
+
+/** `columns`: arrays of `blocks`, a value per profile of the block. */
+function selectFromBlocks(
+  columns: readonly string[],
+  truth: (values: readonly string[]) => string,
+  blocks: string,
+): string {
+  const values = columns.map((_, i) => `value_${i}`);
+  return `SELECT arrayJoin(arrayFilter(
+      (number, ${values.join(', ')}) -> ${truth(values)},
+      arrayMap(place -> toUInt32(block * ${BLOCK} + place), range(${BLOCK})), ${columns.join(', ')})) AS profile
+    FROM (${blocks})`;
+}
