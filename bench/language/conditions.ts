@@ -1,18 +1,18 @@
 /** Every kind of condition once, and what ClickHouse must read to know who satisfies it. */
 import { predictionPath } from '../../src/segments/paths.ts';
-import { NOW, type MetricName } from './data.ts';
+import { NOW, SEGMENT_METRIC, type MetricName } from './data.ts';
 
 /** The columns that a condition looks at, in the rows that the primary key, or the month of events, narrows it down to. */
 export type Scan =
-  | { table: 'events'; metric: MetricName; columns: string[]; after?: number; through?: number }
+  | { table: 'events'; metrics: MetricName[]; columns: string[]; after?: number; through?: number }
   | { table: 'traits'; attributes: string[]; columns: string[] }
   | { table: 'predictions'; path: string; columns: string[] }
   | { table: 'profiles' };
 
 export interface MeasuredCondition {
   name: string;
-  /** As ConditionInput. */
-  condition: Record<string, unknown>;
+  /** As ConditionInput; of the membership in a segment, by its id. */
+  condition: Record<string, unknown> | ((segment: string) => Record<string, unknown>);
   scan: Scan;
 }
 
@@ -29,7 +29,12 @@ function event(
   columns: string[] = [],
   window: { after?: number; through?: number } = {},
 ): MeasuredCondition {
-  const scan: Scan = { table: 'events', metric, columns: ['profile', 'time', ...columns], ...window };
+  const scan: Scan = {
+    table: 'events',
+    metrics: [metric],
+    columns: ['profile', 'time', ...columns],
+    ...window,
+  };
   return { name: `event: ${name}`, condition: { event: { metric, ...rest } }, scan };
 }
 
@@ -48,6 +53,27 @@ const traits = (attributes: string[], columns: string[]): Scan => ({
   attributes,
   columns: ['profile', 'revision', ...columns],
 });
+
+/** Views and orders: of them a sequence is made. */
+function sequence(
+  name: string,
+  second: { negate?: boolean },
+  rest: Record<string, unknown> = {},
+): MeasuredCondition {
+  return {
+    name: `sequence: ${name}`,
+    condition: { sequence: { steps: [{ metric: VIEW }, { metric: ORDER, ...second }], ...rest } },
+    scan: { table: 'events', metrics: [VIEW, ORDER], columns: ['metric', 'profile', 'time'] },
+  };
+}
+
+function membership(member: boolean): MeasuredCondition {
+  return {
+    name: `segment: ${member ? 'member' : 'not a member'}`,
+    condition: (id) => ({ segment: { id, member } }),
+    scan: { table: 'events', metrics: [SEGMENT_METRIC], columns: ['profile', 'time'] },
+  };
+}
 
 const LAST_MONTH = { within: { last: 'P30D' } };
 const lastMonth = { after: NOW - 30 * DAY_MS };
@@ -123,6 +149,12 @@ export const CONDITIONS: readonly MeasuredCondition[] = [
     ['texts'],
     lastMonth,
   ),
+  sequence('one after the other', {}),
+  sequence('and not the other', { negate: true }),
+  sequence('within a day', {}, { completeWithin: 'P1D' }),
+  sequence('and not the other within a day', { negate: true }, { completeWithin: 'P1D' }),
+  membership(true),
+  membership(false),
   property('text', 'properties.plan', { text: { equals: 'pro' } }, ['kind', 'text']),
   property('text contains', 'email', { text: { contains: '77@' } }, ['kind', 'text']),
   property('text matches', 'email', { text: { matches: '^person[0-9]*7@' } }, ['kind', 'text']),

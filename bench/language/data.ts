@@ -2,8 +2,10 @@
  * An account of any size, made by ClickHouse itself: skewed as accounts are, and the same at every run. It goes through
  * the tables that the ingest worker writes to, views included. Time is counted back from `NOW`.
  */
+import { encodeId } from '../../src/runtime/global-ids.ts';
 import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { predictionPath } from '../../src/segments/paths.ts';
+import { insertSegment } from '../../src/storage/mysql/definitions.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { accounts, metrics } from '../../src/storage/mysql/schema.ts';
 
@@ -23,9 +25,15 @@ export const METRICS = {
 } as const;
 export type MetricName = keyof typeof METRICS;
 
+/** Its one segment: who has had five of these. */
+export const SEGMENT_METRIC: MetricName = 'Viewed Product';
+const SEGMENT = { event: { metric: SEGMENT_METRIC, is: { atLeast: 5 } } };
+
 export interface BenchAccount {
   account: number;
   metrics: Record<MetricName, number>;
+  /** The id of its one segment. */
+  segment: string;
 }
 
 export interface DataSize {
@@ -46,7 +54,12 @@ export async function makeAccount(
     const [metric] = await mysql.db.insert(metrics).values({ account, name, firstSeenAt: NOW });
     ids[name] = metric.insertId;
   }
-  const owner = { account, metrics: ids as Record<MetricName, number> };
+  const segment = await insertSegment(mysql.db, account, 'viewers', JSON.stringify(SEGMENT), NOW);
+  const owner = {
+    account,
+    metrics: ids as Record<MetricName, number>,
+    segment: encodeId('Segment', account, segment),
+  };
   await inSlices(profiles, (from, count) => command(clickhouse, profilesSql, { account, from, count }, LONG));
   for (const attribute of ATTRIBUTES) {
     await inSlices(profiles, (from, count) =>

@@ -90,7 +90,7 @@ export async function measureConditions(
   const faults: string[] = [];
   const reads = watchReads(deps.clickhouse);
   for (const { name, condition, scan } of CONDITIONS) {
-    const parsed = parsedCondition(condition);
+    const parsed = parsedCondition(typeof condition === 'function' ? condition(owner.segment) : condition);
     let members = 0;
     const count = async () => {
       members = await countAudience({ ...deps, clickhouse: reads.clickhouse }, owner.account, parsed);
@@ -139,9 +139,12 @@ async function bareScan(clickhouse: ClickHouse, owner: BenchAccount, scan: Scan)
     const rows = [`path = ${parameters.add('String', scan.path)}`, `time <= ${moment(NOW)}`];
     parts.push(part('predictions', scan.columns, rows));
   } else if (scan.table === 'events') {
-    const { metric, columns, after, through = NOW } = scan;
+    const { metrics, columns, after, through = NOW } = scan;
     const rows = [
-      `metric = ${parameters.add('UInt32', owner.metrics[metric])}`,
+      `metric IN ${parameters.add(
+        'Array(UInt32)',
+        metrics.map((metric) => owner.metrics[metric]),
+      )}`,
       ...(after === undefined ? [] : [`time > ${moment(after)}`]),
       `time <= ${moment(through)}`,
     ];

@@ -1,5 +1,5 @@
 /** What an event condition measures, as aggregates over rows of events; `src/segments/measures.ts` defines them. */
-import type { EventCriterion } from '../segments/ast.ts';
+import type { EventCriterion, NumberFilter } from '../segments/ast.ts';
 import { LARGEST_SUMMAND, microUnits } from '../segments/numbers.ts';
 import { EVENT_VALUE } from '../segments/paths.ts';
 import type { Aggregate } from './blocks.ts';
@@ -43,13 +43,7 @@ export function compileMeasure(
         truth: ([total = '0']) => compareNumber(total, is, micros),
       };
     case 'average':
-      // Multiplied instead of divided: exact. Bounds are at most 1e24 millionths, so that the product fits.
-      return {
-        counted: summands,
-        aggregates: [sum, count],
-        truth: ([total = '0', times = '0']) =>
-          `(${times} > 0 AND ${compareNumber(total, is, (bound) => `${micros(bound)} * toInt128(${times})`)})`,
-      };
+      return { counted: summands, ...average(micro(value), is, parameters) };
     case 'min':
     case 'max':
       return {
@@ -58,6 +52,33 @@ export function compileMeasure(
         truth: ([extreme = '0', times = '0']) => `(${times} > 0 AND ${compare(extreme)})`,
       };
   }
+}
+
+/**
+ * Exact, since nothing is divided. Beside how far the numbers lie from the bound in all, being strictly more or less than
+ * it takes no count; the other comparisons do, for there to be an average at all.
+ */
+function average(
+  summand: string,
+  is: NumberFilter,
+  parameters: Parameters,
+): Pick<CompiledMeasure, 'aggregates' | 'truth'> {
+  const micros = (value: number) => parameters.add('Int128', microUnits(value).toString());
+  if (is.op === 'moreThan' || is.op === 'lessThan') {
+    return {
+      aggregates: [{ name: 'sum', of: `${summand} - ${micros(is.value)}` }],
+      truth: ([distance = '0']) => `${distance} ${is.op === 'moreThan' ? '>' : '<'} 0`,
+    };
+  }
+  // Bounds are at most 1e24 millionths, so that the product fits.
+  return {
+    aggregates: [
+      { name: 'sum', of: summand },
+      { name: 'count', of: null },
+    ],
+    truth: ([total = '0', times = '0']) =>
+      `(${times} > 0 AND ${compareNumber(total, is, (bound) => `${micros(bound)} * toInt128(${times})`)})`,
+  };
 }
 
 /** What makes one row enough: the most is more than this if one is, and the least less. Null: no single row decides. */

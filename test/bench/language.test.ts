@@ -11,7 +11,7 @@ import { useEngines } from '../support/engines.ts';
 const SIZE = { profiles: 2_000, events: 20_000 };
 
 const leaves = CONDITIONS.flatMap(({ condition }) => {
-  const parsed = parseCondition(condition);
+  const parsed = parseCondition(typeof condition === 'function' ? condition('a segment') : condition);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.errors));
   return criteriaOf(parsed.condition);
 });
@@ -67,7 +67,17 @@ describe('the conditions of the language benchmark', () => {
 
   test('are of every kind', () => {
     expect(kindsOf(({ kind }) => [kind])).toEqual(
-      expect.arrayContaining(['event', 'property', 'consent', 'near', 'region', 'prediction', 'sample']),
+      expect.arrayContaining([
+        'event',
+        'sequence',
+        'property',
+        'consent',
+        'segment',
+        'near',
+        'region',
+        'prediction',
+        'sample',
+      ]),
     );
   });
 
