@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.ts';
 import { startEmbeddedClickHouse, startEmbeddedMariaDb } from './embedded/index.ts';
+import { createCriterionSets } from './evaluation/criterion-sets.ts';
 import { startEvaluator } from './evaluation/worker.ts';
 import { startIngestWorker } from './ingest/worker.ts';
 import { systemClock, type Clock } from './runtime/clock.ts';
@@ -79,9 +80,14 @@ export async function startService(
       () => createLive(deps),
       (it) => it.close(),
     );
+    const criterionSets = await lifecycle.start(
+      'sets of criteria',
+      () => createCriterionSets({ ...deps, news: live.activity }),
+      (it) => it.close(),
+    );
     const api = await lifecycle.start(
       'api',
-      () => createApi({ ...deps, hub, live, health }),
+      () => createApi({ ...deps, hub, live, criterionSets, health }),
       (it) => it.close(),
     );
     url = (await api.listen(config.host, config.port)).url;

@@ -56,16 +56,22 @@ export function selectMembers(
 
 /** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
 export function scanAll(criteria: readonly Criterion[], scope: Scope, parameters: Parameters): string {
-  const sets = criteria.map((criterion) => scanFor(criterion, scope, parameters));
-  const bitmaps = sets.map(
-    (
-      scan,
-      i,
-    ) => `SELECT chunk, ${i + 1} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
-      FROM (${scan})
-      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`,
-  );
-  return [scanEverybody(scope, parameters), ...bitmaps].join('\n      UNION ALL\n      ');
+  return scanEach([null, ...criteria], scope, parameters);
+}
+
+/** A SELECT of `chunk`, `criterion` (the place among these, from 0 on; null is everybody) and `members`. */
+export function scanEach(
+  criteria: readonly (Criterion | null)[],
+  scope: Scope,
+  parameters: Parameters,
+): string {
+  const scans = criteria.map((criterion, i) => {
+    if (criterion === null) return scanEverybody(i, scope, parameters);
+    return `SELECT chunk, ${i} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+      FROM (${scanFor(criterion, scope, parameters)})
+      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
+  });
+  return scans.join('\n      UNION ALL\n      ');
 }
 
 /** Conditions over these criteria as expressions over bitmaps, of which `nameOf` says what they are called. */
@@ -165,8 +171,8 @@ function compileSample({ percent, salt }: SampleCriterion, parameters: Parameter
 }
 
 /** Whoever is gone stays gone: so there is no need to look for the newest row of each. */
-function scanEverybody(scope: Scope, parameters: Parameters): string {
-  return `SELECT chunk, ${EVERYBODY} AS criterion,
+function scanEverybody(number: number, scope: Scope, parameters: Parameters): string {
+  return `SELECT chunk, ${number} AS criterion,
         bitmapAndnot(groupBitmapState(low), groupBitmapStateIf(low, NOT alive)) AS members
       FROM (
         SELECT profile, alive, toUInt32(bitAnd(profile, 65535)) AS low

@@ -1,5 +1,6 @@
 /** An audience that nobody saved: the all-profiles scope, asked on the spot. */
 import type { Clock } from '../runtime/clock.ts';
+import { criteriaOf } from '../segments/normalise.ts';
 import { dependenciesOf } from '../segments/touch.ts';
 import type { Condition } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -7,13 +8,17 @@ import { readAccount } from '../storage/mysql/accounts.ts';
 import type { MySql, Queries } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
-import { selectMembers, type Scope } from './all-profiles.ts';
+import { EVERYBODY, selectMembers, type Scope } from './all-profiles.ts';
+import type { CriterionSets } from './criterion-sets.ts';
+import { countParts, EMPTY, treeOver } from './profile-sets.ts';
 import { meaningOf } from './references.ts';
 
 export interface AudienceDeps {
   mysql: MySql;
   clickhouse: ClickHouse;
   clock: Clock;
+  /** Absent: every count reads everything anew. */
+  criterionSets?: CriterionSets;
 }
 
 /** How many profiles satisfy the condition at this moment. */
@@ -22,7 +27,16 @@ export async function countAudience(
   account: number,
   condition: Condition,
 ): Promise<number> {
-  const { sql, parameters } = await membersNow(deps, account, condition);
+  const meaning = await meaningOf(deps.mysql, account, condition);
+  const scope = await scopeOf(deps.mysql.db, account, meaning);
+  const criteria = criteriaOf(meaning);
+  const sets = await deps.criterionSets?.use(scope, criteria);
+  if (sets) {
+    const tree = treeOver(criteria, sets)(meaning);
+    const [size = 0] = await countParts(sets[EVERYBODY] ?? EMPTY, tree, [tree]);
+    return size;
+  }
+  const { sql, parameters } = selectMembers(meaning, { ...scope, at: deps.clock.now(), chunks: null });
   const rows = await query<{ size: string }>(
     deps.clickhouse,
     `SELECT sum(bitmapCardinality(members)) AS size FROM (${sql})`,

@@ -1,5 +1,5 @@
 /** How many profiles satisfy each part of a condition: every criterion is scanned once, the rest is algebra. */
-import type { Condition } from '../segments/ast.ts';
+import type { Condition, Criterion } from '../segments/ast.ts';
 import type { ConditionOf } from '../segments/expand.ts';
 import { criteriaOf } from '../segments/normalise.ts';
 import { describe } from '../segments/text.ts';
@@ -16,6 +16,7 @@ import {
 } from './all-profiles.ts';
 import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
+import { countParts, EMPTY, treeOver, type ProfileSet, type SetTree } from './profile-sets.ts';
 import { inFull, readMeanings } from './references.ts';
 
 export interface NodeCount {
@@ -27,24 +28,63 @@ export interface NodeCount {
   children: NodeCount[];
 }
 
-/** The size of every node at this moment, all from one query. */
+/** The size of every node at this moment, all from one query at most. */
 export async function countNodes(
   deps: AudienceDeps,
   account: number,
   condition: Condition,
 ): Promise<NodeCount> {
   const conditionOf = await readMeanings(deps.mysql, account, condition);
-  const facts = await scopeOf(deps.mysql.db, account, inFull(condition, conditionOf));
-  const scope = { ...facts, at: deps.clock.now(), chunks: null };
-  const { sql, parameters } = selectNodeCounts(condition, scope, conditionOf);
-  const rows = await query<{ counts: string[] }>(deps.clickhouse, sql, parameters.values);
-  const counts = (rows[0]?.counts ?? []).map(Number).values();
+  const meaning = inFull(condition, conditionOf);
+  const scope = await scopeOf(deps.mysql.db, account, meaning);
+  const criteria = criteriaOf(meaning);
+  const sets = await deps.criterionSets?.use(scope, criteria);
+  const sizes = sets
+    ? await countInMemory(condition, conditionOf, criteria, sets)
+    : await countInClickHouse(deps, condition, conditionOf, scope);
+  const counts = sizes.values();
   const named = (node: Condition): NodeCount => ({
     text: describe(node),
     count: counts.next().value ?? 0,
     children: childrenOf(node).map(named),
   });
   return named(condition);
+}
+
+/** Of all nodes, each before its children, as in the next. */
+async function countInMemory(
+  condition: Condition,
+  conditionOf: ConditionOf,
+  criteria: readonly Criterion[],
+  sets: readonly ProfileSet[],
+): Promise<number[]> {
+  const parts: SetTree[] = [];
+  const treeOf = treeOver(criteria, sets);
+  const visit = (node: Condition): SetTree => {
+    const place = parts.length++;
+    const tree = treeOfNode(node);
+    parts[place] = tree;
+    return tree;
+  };
+  const treeOfNode = (node: Condition): SetTree => {
+    if (isLeaf(node)) return treeOf(inFull(node, conditionOf));
+    if (node.kind === 'not') return { kind: 'not', child: visit(node.child) };
+    return { kind: node.kind, children: node.children.map(visit) };
+  };
+  const tree = visit(condition);
+  return countParts(sets[EVERYBODY] ?? EMPTY, tree, parts);
+}
+
+async function countInClickHouse(
+  { clickhouse, clock }: AudienceDeps,
+  condition: Condition,
+  conditionOf: ConditionOf,
+  scope: Omit<Scope, 'at' | 'chunks'>,
+): Promise<number[]> {
+  const present = { ...scope, at: clock.now(), chunks: null };
+  const { sql, parameters } = selectNodeCounts(condition, present, conditionOf);
+  const rows = await query<{ counts: string[] }>(clickhouse, sql, parameters.values);
+  return (rows[0]?.counts ?? []).map(Number);
 }
 
 /** A SELECT of one row: `counts` of all nodes, each before its children. */

@@ -146,7 +146,7 @@ function createIndex() {
 }
 
 /** What a condition depends on. Attributes as changes name them: paths, those of predictions too, and consents. */
-function lookedAt(condition: NormalCondition) {
+export function lookedAt(condition: NormalCondition) {
   const { metrics, attributes, predictions, consents } = dependenciesOf(condition);
   const times = criteriaOf(condition).map(timeEdgesOf);
   return {

@@ -1,4 +1,5 @@
 /** What the API is made of. */
+import type { CriterionSets } from '../evaluation/criterion-sets.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -15,4 +16,5 @@ export interface Deps {
   logger: Logger;
   hub: Hub;
   live: Live;
+  criterionSets: CriterionSets;
 }

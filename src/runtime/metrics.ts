@@ -25,6 +25,12 @@ export const metrics = {
     help: 'Open subscriptions of this process',
     registers,
   }),
+  criterionSets: new Counter({
+    name: 'tidemark_criterion_sets_total',
+    help: 'Sets of profiles that counts of audiences needed: kept in memory and brought up to date, or read anew',
+    labelNames: ['outcome'] as const,
+    registers,
+  }),
   accepted: new Counter({
     name: 'tidemark_records_accepted_total',
     help: 'Records appended to the ingest log',

@@ -3,6 +3,7 @@
  * `profile-changes` says it, perhaps a moment before ClickHouse has the data: watchers hear of it after that. It is read only while somebody watches, and only what concerns
  * their accounts is looked into.
  */
+import type { Clock } from '../runtime/clock.ts';
 import { dataStored, debtsSettled } from '../storage/announced.ts';
 import type { Log, LogRecord, LogTail } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
@@ -22,17 +23,34 @@ export type Watcher = (changes: StoredChange[]) => Promise<void> | void;
 export interface Activity {
   /** Resolves once nothing is missed that is stored from now on, to what ends the watch. */
   watch(account: number, watcher: Watcher): Promise<() => void>;
+  /** Whether within so long the watchers have been handed everything that was announced before the call. */
+  catchUp(withinMs: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
 const PATIENCE_MS = 30_000;
 
-export function createActivity({ log, mysql }: { log: Log; mysql: MySql }): Activity {
+export function createActivity({
+  log,
+  mysql,
+  clock,
+}: {
+  log: Log;
+  mysql: MySql;
+  clock: Clock;
+}): Activity {
   const watchers = new Map<number, Set<Watcher>>();
   let tail: Promise<LogTail> | null = null;
   const stopping = new Set<Promise<void>>();
+  /** By partition, the offset below which everything has been handed to the watchers. */
+  let handed: number[] = [];
+  const advanced = new Set<() => void>();
 
-  const startTail = () => log.tail({ topic: PROFILE_CHANGES, from: 'end', onRecords });
+  async function startTail(): Promise<LogTail> {
+    const from = await log.ends(PROFILE_CHANGES);
+    handed = [...from];
+    return log.tail({ topic: PROFILE_CHANGES, from, onRecords });
+  }
 
   async function onRecords(partition: number, records: LogRecord[]): Promise<void> {
     const byAccount = new Map<number, StoredChange[]>();
@@ -50,9 +68,13 @@ export function createActivity({ log, mysql }: { log: Log; mysql: MySql }): Acti
       if (message.kind === 'profiles' && message.debt !== undefined) debts.add(message.debt);
     }
     while (watchers.size > 0 && !(await debtsSettled(mysql, [...debts], PATIENCE_MS)));
-    for (const [account, changes] of byAccount) {
-      for (const watcher of [...(watchers.get(account) ?? [])]) await watcher(changes);
-    }
+    // Each is told at once, however long another takes.
+    const taking = [...byAccount].flatMap(([account, changes]) =>
+      [...(watchers.get(account) ?? [])].map(async (watcher) => watcher(changes)),
+    );
+    handed[partition] = Math.max(handed[partition] ?? 0, (records.at(-1)?.offset ?? -1) + 1);
+    for (const wake of [...advanced]) wake();
+    await Promise.all(taking);
   }
 
   function stop(): void {
@@ -94,6 +116,19 @@ export function createActivity({ log, mysql }: { log: Log; mysql: MySql }): Acti
         throw error;
       }
       return () => unwatch(account, watcher);
+    },
+    async catchUp(withinMs) {
+      const ends = await log.ends(PROFILE_CHANGES);
+      const isThere = () => ends.every((end, partition) => (handed[partition] ?? 0) >= end);
+      if (isThere()) return true;
+      const waited = new AbortController();
+      const wake = () => {
+        if (isThere()) waited.abort();
+      };
+      advanced.add(wake);
+      await clock.sleep(withinMs, waited.signal);
+      advanced.delete(wake);
+      return isThere();
     },
     async close() {
       stop();

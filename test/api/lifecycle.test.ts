@@ -9,6 +9,7 @@ import { createApi, type Api } from '../../src/schema/server.ts';
 import { connectClickHouse, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { bootstrapAccount, hashSecret } from '../../src/storage/mysql/accounts.ts';
 import { startHub, type Hub } from '../../src/streaming/hub.ts';
+import { createCriterionSets } from '../../src/evaluation/criterion-sets.ts';
 import { createLive } from '../../src/streaming/live.ts';
 import { CREATE, events, eventually, INGEST, post, stream, useApi } from './support.ts';
 
@@ -27,14 +28,13 @@ async function another(
   const logger = createLogger('debug', { write: (line: string) => logged.push(line) });
   const hub = await startHub({ log, logger });
   stops.push(() => hub.close());
+  const deps = { log, mysql, clickhouse, clock: systemClock, logger };
+  const live = createLive(deps);
   const api = await createApi({
-    log,
-    mysql,
-    clickhouse,
-    clock: systemClock,
-    logger,
+    ...deps,
     hub,
-    live: createLive({ log, mysql, clickhouse, clock: systemClock }),
+    live,
+    criterionSets: createCriterionSets({ ...deps, news: live.activity }),
     health: createHealth({ logger }),
   });
   stops.push(() => api.close());
@@ -205,15 +205,17 @@ describe('strange requests', () => {
   it('says what to do about a port that is taken', async () => {
     const { api } = await another();
     const port = Number(new URL(start().url).port);
+    const deps = { ...start(), clock: systemClock };
+    const live = createLive(deps);
     const fresh = await createApi({
-      ...start(),
-      clock: systemClock,
+      ...deps,
       logger: createLogger('silent'),
       hub: await startHub({ log: start().log, logger: createLogger('silent') }).then((hub) => {
         stops.push(() => hub.close());
         return hub;
       }),
-      live: createLive({ ...start(), clock: systemClock }),
+      live,
+      criterionSets: createCriterionSets({ ...deps, news: live.activity }),
       health: createHealth({ logger: createLogger('silent') }),
     });
     await expect(fresh.listen('127.0.0.1', port)).rejects.toThrow(OperatorError);

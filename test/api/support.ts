@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createClient, type Client } from 'graphql-ws';
 import { afterAll, beforeAll } from 'vitest';
 import WebSocket from 'ws';
+import { createCriterionSets } from '../../src/evaluation/criterion-sets.ts';
 import { startEvaluator } from '../../src/evaluation/worker.ts';
 import { startIngestWorker } from '../../src/ingest/worker.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -96,7 +97,9 @@ async function start(
   const health = createHealth({ logger });
   health.add('mysql', () => mysql.pool.query('SELECT 1'));
   health.setPhase('running');
-  const api = await createApi({ ...deps, hub, live, health });
+  const criterionSets = createCriterionSets({ ...deps, news: live.activity });
+  stops.push(() => criterionSets.close());
+  const api = await createApi({ ...deps, hub, live, criterionSets, health });
   stops.push(() => api.close());
   const { url } = await api.listen('127.0.0.1', 0);
   const admin = createdKey as string;

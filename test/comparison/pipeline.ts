@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { and, eq } from 'drizzle-orm';
 import { countAudience, listAudience } from '../../src/evaluation/audience.ts';
+import { countNodes, type NodeCount } from '../../src/evaluation/breakdown.ts';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers, segmentsOfProfile } from '../../src/evaluation/memberships.ts';
 import { acceptConsents, acceptEvents, acceptProfiles, type Accepted } from '../../src/ingest/accept.ts';
@@ -76,6 +77,7 @@ export async function runScript(
   const certain = certainKinds(random, [world.clock.now()], seed);
   const log: MembershipChange[] = [];
   const subscriber = subscribe(world, account);
+  const kept = { ...world, criterionSets: world.keptSets[seed % 2 === 0 ? 0 : 1] };
   const tally: ScriptResult = {
     steps: 0,
     cases: 0,
@@ -172,6 +174,9 @@ export async function runScript(
       await take(step);
       taken.push(step);
     }
+    // Sets are read and brought up to date while rows and news are on their way, too.
+    const early = [...segments.values()].slice(0, 3);
+    await Promise.all(early.map(({ condition }) => countAudience(kept, account, condition)));
     await world.settle();
     await compare(taken, from);
     tally.steps += count;
@@ -206,15 +211,19 @@ export async function runScript(
       const wanted = [...present]
         .filter(([, { memberships }]) => memberships.has(segment.id))
         .map(([n]) => n);
-      const [stored, size, audience] = await Promise.all([
+      const [stored, size, inMemory, nodes, audience] = await Promise.all([
         listMembers(world.clickhouse, account, segment.segment, null, ALL),
         countAudience(world, account, segment.condition),
+        countAudience(kept, account, segment.condition),
+        countNodes(kept, account, segment.condition),
         listAudience(world, account, segment.condition, null, ALL),
       ]);
       const about = `segment ${segment.segment} at ${now}`;
       const explain = () => `${about}: ${describe(segment, present)}`;
       same(audience, wanted, () => `the audience is not what the reference says: ${explain()}`);
       assert.equal(size, wanted.length, `the audience is counted wrongly: ${about}`);
+      assert.equal(inMemory, wanted.length, `the audience is counted wrongly in memory: ${explain()}`);
+      checkNodes(segment.condition, nodes, [...present.values()], now, explain);
       same(
         stored.map(({ profile }) => profile),
         wanted,
@@ -240,6 +249,25 @@ export async function runScript(
       [],
       'something had to be tried again',
     );
+  }
+
+  /** Each node's count is that of whom it holds for. */
+  function checkNodes(
+    node: Condition,
+    counted: NodeCount,
+    known: readonly ProfileFacts[],
+    now: number,
+    explain: () => string,
+  ): void {
+    const wanted = known.filter((facts) => evaluate(node, facts, now, { timeZone })).length;
+    assert.equal(counted.count, wanted, `a node is counted wrongly: ${counted.text}: ${explain()}`);
+    const children = node.kind === 'not' ? [node.child] : 'children' in node ? node.children : [];
+    assert.equal(counted.children.length, children.length);
+    children.forEach((child, i) => {
+      const count = counted.children[i];
+      assert(count);
+      checkNodes(child, count, known, now, explain);
+    });
   }
 
   async function readOn(): Promise<MembershipChange[]> {

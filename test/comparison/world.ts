@@ -1,5 +1,6 @@
 /** Tidemark without its API: the real ingest worker, evaluator, log, MariaDB and ClickHouse, and a clock of our own. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createCriterionSets, SET_LIMITS, type CriterionSets } from '../../src/evaluation/criterion-sets.ts';
 import { KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
 import { startEvaluator } from '../../src/evaluation/worker.ts';
 import { startIngestWorker } from '../../src/ingest/worker.ts';
@@ -21,6 +22,7 @@ import {
   TOPICS,
 } from '../../src/storage/topics.ts';
 import { startHub, type Hub } from '../../src/streaming/hub.ts';
+import { createLive } from '../../src/streaming/live.ts';
 import { createSteppedClock, type SteppedClock } from './clock.ts';
 
 export interface World {
@@ -30,6 +32,8 @@ export interface World {
   hub: Hub;
   logger: Logger;
   clock: SteppedClock;
+  /** For counts in memory: one keeps what it can, the other hardly anything. */
+  keptSets: [CriterionSets, CriterionSets];
   /** Warnings of the workers since the last call: what was tried again, and should not have needed to be. */
   warnings(): string[];
   /** An account whose next profile has this number. */
@@ -62,6 +66,17 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   const hub = await startHub({ log, logger });
   const clock = createSteppedClock(start);
   const storage = { log, mysql, clickhouse, logger };
+  const live = createLive({ log, clickhouse, clock: systemClock });
+  // What they wait for is the log, not the time.
+  const setDeps = {
+    ...storage,
+    clock: { ...systemClock, now: () => clock.now() },
+    news: live.activity,
+  };
+  const keptSets: World['keptSets'] = [
+    createCriterionSets({ ...setDeps, setLimits: { ...SET_LIMITS, ageMs: Infinity, idleMs: Infinity } }),
+    createCriterionSets({ ...setDeps, setLimits: { ...SET_LIMITS, changed: 2 } }),
+  ];
   let starts = 0;
   const workers = {
     // Every other one keeps hardly anything in memory, so that every way of evaluating is taken.
@@ -100,6 +115,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
     hub,
     logger,
     clock,
+    keptSets,
     warnings() {
       const lines = said;
       said = [];
@@ -127,6 +143,8 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
     },
     async close() {
       await Promise.all([running.ingest.close(), running.evaluator.close()]);
+      await Promise.all(keptSets.map((sets) => sets.close()));
+      await live.close();
       await hub.close();
       await log.close();
       await Promise.all([mysql.close(), clickhouse.close()]);
