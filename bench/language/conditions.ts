@@ -216,11 +216,12 @@ export const CONDITIONS: readonly MeasuredCondition[] = [
   { name: 'sample', condition: { sample: { percent: 10 } }, scan: { table: 'profiles' } },
 ];
 
-/** Three conditions, as somebody puts an audience together. */
+/** Four conditions, as somebody puts an audience together. */
 export const DRAFT: readonly Record<string, unknown>[] = [
   { event: { metric: ORDER, is: { atLeast: 2 } } },
   { event: { metric: VIEW, ...where('category', { text: { equals: 'shoes' } }) } },
   { property: { path: 'location.country', filter: { text: { in: ['US', 'DE', 'GB'] } } } },
+  { event: { metric: 'Opened Email', ...LAST_MONTH } },
 ];
 
 /** The one that comes next, another one each time. */

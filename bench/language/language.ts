@@ -2,12 +2,20 @@
 import path from 'node:path';
 import { countAudience, type AudienceDeps } from '../../src/evaluation/audience.ts';
 import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
+import { createCriterionSets, type CriterionSets } from '../../src/evaluation/criterion-sets.ts';
+import { GRACE_MS } from '../../src/evaluation/kept-sets.ts';
 import { createParameters } from '../../src/evaluation/parameters.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import type { Condition } from '../../src/segments/ast.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
+import type { Log } from '../../src/storage/log/log.ts';
+import { encodeChange } from '../../src/storage/profile-changes.ts';
+import { PROFILE_CHANGES, TOPICS } from '../../src/storage/topics.ts';
+import { createLive } from '../../src/streaming/live.ts';
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
 import { inFolder, withEnding } from '../lib/service.ts';
@@ -52,7 +60,9 @@ export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<O
       const owner = await makeAccount({ mysql, clickhouse }, size);
       const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
       const { conditions, faults } = await measureConditions(deps, owner, size, runs);
-      const draft = await measureDraft(deps, owner, runs);
+      const { close, ...draftDeps } = await withSets(deps);
+      stops.push(close);
+      const draft = await measureDraft(draftDeps, owner, runs);
       return {
         name: 'language',
         machine,
@@ -70,9 +80,14 @@ export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<O
             unit: '×',
             bar: 1.2,
           },
+          {
+            label: `draft.busyRatio (${ms(draft.busySeconds)}, ${CHANGED} people did something meanwhile)`,
+            value: draft.busyRatio,
+            unit: '×',
+          },
         ],
         figures: { conditions, draft },
-        faults,
+        faults: [...faults, ...(draft.isRight ? [] : ['a draft was counted wrongly from sets in memory'])],
       };
     });
   });
@@ -153,24 +168,90 @@ async function bareScan(clickhouse: ClickHouse, owner: BenchAccount, scan: Scan)
   await query(clickhouse, parts.join(' UNION ALL '), parameters.values);
 }
 
-/** A draft that has been counted, with one condition more; and that condition alone. */
-export async function measureDraft(deps: AudienceDeps, owner: BenchAccount, runs: number) {
-  const count = (condition: unknown) => countAudience(deps, owner.account, parsedCondition(condition));
-  await count({ all: DRAFT });
-  await count(nextCondition(0));
-  const [drafts, alone]: [number[], number[]] = [[], []];
+export interface DraftDeps extends AudienceDeps {
+  log: Log;
+  criterionSets: CriterionSets;
+}
+
+/** As an API process has it: sets of criteria kept by the news of a log, and time that goes on. */
+export async function withSets({
+  mysql,
+  clickhouse,
+}: AudienceDeps): Promise<DraftDeps & { close: () => Promise<void> }> {
+  const begun = performance.now();
+  const clock = { ...systemClock, now: () => NOW + Math.round(performance.now() - begun) };
+  const log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
+  await log.ensureTopics(TOPICS);
+  const live = createLive({ log, clickhouse, clock });
+  const criterionSets = createCriterionSets({ log, mysql, clickhouse, clock, news: live.activity });
+  const close = async () => {
+    await criterionSets.close();
+    await live.close();
+    await log.close();
+  };
+  return { mysql, clickhouse, clock, log, criterionSets, close };
+}
+
+/** Who does something between two counts of a busy account. */
+const CHANGED = 10;
+
+/**
+ * A draft that has been counted, with one condition more; and that condition alone, counted without any set that is
+ * kept. Then the same with people who do something that the draft looks at.
+ */
+export async function measureDraft(
+  { log, criterionSets, ...deps }: DraftDeps,
+  owner: BenchAccount,
+  runs: number,
+) {
+  const { account } = owner;
+  const recount = (condition: unknown) =>
+    countAudience({ ...deps, criterionSets }, account, parsedCondition(condition));
+  const afresh = (condition: unknown) => countAudience(deps, account, parsedCondition(condition));
+  await recount({ all: DRAFT });
+  // What is read while an account has just begun to be followed is read once more.
+  await deps.clock.sleep(GRACE_MS + 100);
+  await recount({ all: DRAFT });
+  await afresh(nextCondition(0));
+  const [drafts, busy, alone]: [number[], number[], number[]] = [[], [], []];
+  let turn = 0;
+  let isRight = true;
   for (let run = 0; run < runs; run++) {
     // Different ones, so that none of them has been counted before.
-    drafts.push(await secondsOf(() => count({ all: [...DRAFT, nextCondition(2 * run + 1)] })));
-    alone.push(await secondsOf(() => count(nextCondition(2 * run + 2))));
+    const draft = { all: [...DRAFT, nextCondition(++turn)] };
+    let size = 0;
+    drafts.push(await secondsOf(async () => void (size = await recount(draft))));
+    const fresh = await afresh(draft);
+    // Somebody may have crossed the edge of the window in between.
+    isRight &&= size === fresh || (await recount(draft)) === fresh;
+    alone.push(await secondsOf(() => afresh(nextCondition(++turn))));
   }
-  const [seconds, aloneSeconds] = [median(drafts), median(alone)];
+  for (let run = 0; run < runs; run++) {
+    await announce(log, account, run);
+    busy.push(await secondsOf(() => recount({ all: [...DRAFT, nextCondition(++turn)] })));
+  }
+  const [seconds, busySeconds, aloneSeconds] = [median(drafts), median(busy), median(alone)];
   return {
     conditions: DRAFT.length,
+    isRight,
     seconds: round(seconds, 4),
+    busySeconds: round(busySeconds, 4),
     aloneSeconds: round(aloneSeconds, 4),
     ratio: round(seconds / aloneSeconds, 2),
+    busyRatio: round(busySeconds / aloneSeconds, 2),
   };
+}
+
+/** What the ingest worker says once it has stored events of some people. */
+async function announce(log: Log, account: number, run: number): Promise<void> {
+  const changes = Array.from({ length: CHANGED }, (_, i) => ({
+    profile: 1 + run * 1_000 + i * 97,
+    cause: 'EVENT' as const,
+    at: NOW,
+    metric: 'Viewed Product',
+  }));
+  const value = encodeChange({ kind: 'profiles', account, changes });
+  await log.append(PROFILE_CHANGES, [{ partition: 0, key: String(account), value }]);
 }
 
 async function secondsOf(work: () => Promise<unknown>): Promise<number> {

@@ -53,7 +53,7 @@ export interface SetLimits {
   idleMs: number;
 }
 
-export const SET_LIMITS: SetLimits = { bytes: 256_000_000, changed: 500, ageMs: 600_000, idleMs: 60_000 };
+export const SET_LIMITS: SetLimits = { bytes: 256_000_000, changed: 300, ageMs: 600_000, idleMs: 60_000 };
 
 export interface CriterionSets {
   /**

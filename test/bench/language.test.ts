@@ -1,8 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CONDITIONS, DRAFT } from '../../bench/language/conditions.ts';
 import { makeAccount, NOW, type BenchAccount } from '../../bench/language/data.ts';
-import { measureConditions, measureDraft } from '../../bench/language/language.ts';
+import { measureConditions, measureDraft, withSets } from '../../bench/language/language.ts';
 import { countAudience, type AudienceDeps } from '../../src/evaluation/audience.ts';
+import { metrics } from '../../src/runtime/metrics.ts';
 import type { Leaf } from '../../src/segments/ast.ts';
 import { criteriaOf, parseCondition } from '../../src/segments/index.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
@@ -56,9 +57,20 @@ describe('the language benchmark', () => {
   });
 
   test('measures a draft with one condition more', async () => {
-    expect(await measureDraft(deps, owner, 1)).toMatchObject({ conditions: DRAFT.length });
+    const { close, ...draftDeps } = await withSets(deps);
+    const before = await setsRead();
+    const measured = await measureDraft(draftDeps, owner, 2);
+    await close();
+    expect(measured).toMatchObject({ conditions: DRAFT.length, isRight: true });
+    // All of the draft twice, with everybody; then each time the one condition that is new.
+    expect((await setsRead()) - before).toBe(2 * (DRAFT.length + 1) + 2 + 2);
   });
 });
+
+async function setsRead(): Promise<number> {
+  const { values } = await metrics.criterionSets.get();
+  return values.find(({ labels }) => labels.outcome === 'read')?.value ?? 0;
+}
 
 describe('the conditions of the language benchmark', () => {
   const kindsOf = (pick: (leaf: Leaf) => (string | undefined)[]) => [
