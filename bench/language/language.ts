@@ -182,7 +182,7 @@ export async function withSets({
   const clock = { ...systemClock, now: () => NOW + Math.round(performance.now() - begun) };
   const log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
   await log.ensureTopics(TOPICS);
-  const live = createLive({ log, clickhouse, clock });
+  const live = createLive({ log, mysql, clickhouse, clock });
   const criterionSets = createCriterionSets({ log, mysql, clickhouse, clock, news: live.activity });
   const close = async () => {
     await criterionSets.close();

@@ -6,6 +6,7 @@
 import pLimit from 'p-limit';
 import type { Clock } from '../runtime/clock.ts';
 import { metrics } from '../runtime/metrics.ts';
+import { within } from '../runtime/within.ts';
 import type { Criterion } from '../segments/ast.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { Log } from '../storage/log/log.ts';
@@ -28,7 +29,7 @@ import { findCrossers, lookAgain, readSets, type SetScope } from './set-reads.ts
 export interface News {
   /** Resolves once nothing is missed that is announced from now on, to what ends the watch. */
   watch(account: number, watcher: (news: StoredNews[]) => void): Promise<() => void>;
-  /** Whether within so long the watchers have had everything that was announced before the call. */
+  /** Whether the watchers have had everything that was announced before the call: waits about so long. Never rejects. */
   catchUp(withinMs: number): Promise<boolean>;
 }
 
@@ -144,9 +145,7 @@ export function createCriterionSets(deps: SetDeps): CriterionSets {
 
   async function isReady(entry: AccountEntry): Promise<boolean> {
     if (entry.watchedSince !== null) return true;
-    const waited = new AbortController();
-    await Promise.race([entry.watching.catch(() => {}), clock.sleep(WATCH_WAIT_MS, waited.signal)]);
-    waited.abort();
+    await within(clock, WATCH_WAIT_MS, entry.watching);
     return entry.watchedSince !== null;
   }
 
@@ -231,14 +230,16 @@ export function createCriterionSets(deps: SetDeps): CriterionSets {
       const { kept } = entry;
       const wanted = [null, ...criteria];
       // First what the evaluators have done, then the news: of what they have passed on, nothing is missed.
-      const committed = kept.isMerging() ? await log.committed(EVALUATOR_GROUP, PROFILE_CHANGES) : null;
+      const committed = kept.isMerging()
+        ? await within(clock, CATCH_UP_MS, log.committed(EVALUATOR_GROUP, PROFILE_CHANGES))
+        : [];
       const [isCurrent, next] = await Promise.all([
         news.catchUp(CATCH_UP_MS),
         nextProfileNumber(mysql.db, scope.account),
       ]);
       const bytes = wanted.length * Math.ceil(next / 2 ** CHUNK_BITS) * BYTES_PER_CHUNK;
-      if (!isCurrent || bytes > limits.bytes / 2) return null;
-      if (committed) kept.settle(committed);
+      if (!isCurrent || committed === null || bytes > limits.bytes / 2) return null;
+      kept.settle(committed);
 
       const usable = wanted
         .map((criterion) => kept.get(criterion))

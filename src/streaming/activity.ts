@@ -4,6 +4,7 @@
  * their accounts is looked into.
  */
 import type { Clock } from '../runtime/clock.ts';
+import { within } from '../runtime/within.ts';
 import { dataStored, debtsSettled } from '../storage/announced.ts';
 import type { Log, LogRecord, LogTail } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
@@ -23,7 +24,10 @@ export type Watcher = (changes: StoredChange[]) => Promise<void> | void;
 export interface Activity {
   /** Resolves once nothing is missed that is stored from now on, to what ends the watch. */
   watch(account: number, watcher: Watcher): Promise<() => void>;
-  /** Whether within so long the watchers have been handed everything that was announced before the call. */
+  /**
+   * Whether the watchers have been handed everything that was announced before the call. Waits for it no longer than
+   * that for the end of the log, and as long again for the news. Never rejects.
+   */
   catchUp(withinMs: number): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -118,7 +122,8 @@ export function createActivity({
       return () => unwatch(account, watcher);
     },
     async catchUp(withinMs) {
-      const ends = await log.ends(PROFILE_CHANGES);
+      const ends = await within(clock, withinMs, log.ends(PROFILE_CHANGES));
+      if (ends === null) return false;
       const isThere = () => ends.every((end, partition) => (handed[partition] ?? 0) >= end);
       if (isThere()) return true;
       const waited = new AbortController();

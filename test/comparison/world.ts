@@ -66,7 +66,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   const hub = await startHub({ log, logger });
   const clock = createSteppedClock(start);
   const storage = { log, mysql, clickhouse, logger };
-  const live = createLive({ log, clickhouse, clock: systemClock });
+  const live = createLive({ log, mysql, clickhouse, clock: systemClock });
   // What they wait for is the log, not the time.
   const setDeps = {
     ...storage,
