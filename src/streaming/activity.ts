@@ -34,15 +34,7 @@ export interface Activity {
 
 const PATIENCE_MS = 30_000;
 
-export function createActivity({
-  log,
-  mysql,
-  clock,
-}: {
-  log: Log;
-  mysql: MySql;
-  clock: Clock;
-}): Activity {
+export function createActivity({ log, mysql, clock }: { log: Log; mysql: MySql; clock: Clock }): Activity {
   const watchers = new Map<number, Set<Watcher>>();
   let tail: Promise<LogTail> | null = null;
   const stopping = new Set<Promise<void>>();

@@ -208,16 +208,16 @@ describe('a set that is kept', () => {
   test('does not miss rows that come after the news of them', async () => {
     const account = await world.newAccount(0);
     const count = await followed(account);
-    await send(account, { metric: 'Viewed Product' }, { profile: { externalId: 'b' } });
+    await send(account, {});
     const twice = ordered({ is: { atLeast: 2 } });
     const at = world.clock.now();
     const message = {
       kind: 'profiles' as const,
       account,
-      changes: [{ profile: 1, cause: 'EVENT' as const, at, metric: 'Placed Order' }],
+      changes: [{ profile: 0, cause: 'EVENT' as const, at, metric: 'Placed Order' }],
     };
     await world.log.append(PROFILE_CHANGES, [
-      { partition: evaluatorPartition(account, 1), key: String(account), value: encodeChange(message) },
+      { partition: evaluatorPartition(account, 0), key: String(account), value: encodeChange(message) },
     ]);
     await world.settle();
     // One set is read between the news and the rows, the other was there before.
@@ -229,14 +229,14 @@ describe('a set that is kept', () => {
       arrivedAt: at,
       uniqueId: 'late row',
       metric: 'Placed Order',
-      identifiers: { externalId: 'b' },
+      identifiers: { externalId: 'a' },
       time: at,
       value: null,
       currency: null,
       properties: {},
       backfill: false,
     };
-    const ids = { event: uuidOf(eventKey('late row')), metric: metric?.id ?? 0, profile: 1 };
+    const ids = { event: uuidOf(eventKey('late row')), metric: metric?.id ?? 0, profile: 0 };
     await insertLines(world.clickhouse, 'events', [eventLine(record, ids, new Map())], `late:${account}`);
     const reads = await readsOf(async () => {
       expect([await count(ordered()), await count(twice)]).toEqual([1, 1]);
