@@ -1,7 +1,7 @@
 /**
  * What is being stored, account by account, for those in one API process who look at more than memberships.
- * `profile-changes` says it, perhaps a moment before ClickHouse has the data: watchers hear of it after that. It is read only while somebody watches, and only what concerns
- * their accounts is looked into.
+ * `profile-changes` says it, perhaps a moment before ClickHouse has the data: watchers hear of it after that. It is read
+ * only while somebody watches, and only what concerns their accounts is looked into.
  */
 import type { Clock } from '../runtime/clock.ts';
 import { within } from '../runtime/within.ts';
