@@ -12,6 +12,7 @@ import { DAYS_OF_A_MASK, selectByAggregates, selectByDays } from './blocks.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
 import { dayNumber, hashedIdentities } from './measures.ts';
 import { selectByDistance } from './near.ts';
+import { CHUNK_BITS } from '../storage/topics.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import { compileSequence } from './sequences.ts';
@@ -182,8 +183,9 @@ function scanEverybody(number: number, scope: Scope, parameters: Parameters): st
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
 }
 
+/** By division: ClickHouse knows that it is monotonic, and skips what lies in other chunks, unlike with a shift. */
 function place(scope: Scope, parameters: Parameters): string {
   const account = `account = ${parameters.add('UInt32', scope.account)}`;
   if (scope.chunks === null) return account;
-  return `${account} AND bitShiftRight(profile, 16) IN ${parameters.add('Array(UInt32)', scope.chunks)}`;
+  return `${account} AND intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', scope.chunks)}`;
 }
