@@ -6,6 +6,10 @@ import { runLanguage } from './language/language.ts';
 import { runLatency } from './latency/latency.ts';
 import { report, type Outcome } from './lib/report.ts';
 import { cleanUp } from './lib/service.ts';
+import { runCounts } from './scale/counts.ts';
+import { runCreate } from './scale/create.ts';
+import { runEvaluate } from './scale/evaluate.ts';
+import { runPeer } from './scale/peer.ts';
 import { runStart } from './start.ts';
 
 const HELP = `Usage: npm run bench -- NAME [options]
@@ -21,9 +25,19 @@ latency   from an accepted event to the change on a subscription, under load
 import    the Online Retail file, until its segments are evaluated
                  The file: ONLINE_RETAIL_FILE, or ../shared/datasets/online-retail.csv.gz
 language  each kind of condition over all profiles, beside a bare scan of its columns
-  --profiles N   profiles (1000000)
-  --events N     their events (10000000)
   --repeats N    counts of each condition, of which the median is shown (5)
+create    from segmentCreate to LIVE, beside the bare scan
+                 60000000 profiles, 600000000 events; --repeats: 3
+counts    sizes, overlaps and drafts, as a front end asks for them
+                 10000000 profiles, 100000000 events; --repeats: 60
+peer      the tasks on which the closest open-source system was measured
+                 1000000 profiles, 10000000 events; --repeats: 5
+evaluate  500 criteria for changed profiles, by the evaluator's own code
+                 10000000 profiles, 100000000 events; --repeats: 5
+
+For language and all that follow it
+  --profiles N   profiles (language: 1000000)
+  --events N     their events (language: 10000000)
 
 For latency and import
   --url URL      measure the Tidemark that runs there instead (TIDEMARK_URL)
@@ -39,9 +53,9 @@ async function main(): Promise<number> {
       runs: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '30' },
       rate: { type: 'string', default: '500' },
-      profiles: { type: 'string', default: '1000000' },
-      events: { type: 'string', default: '10000000' },
-      repeats: { type: 'string', default: '5' },
+      profiles: { type: 'string' },
+      events: { type: 'string' },
+      repeats: { type: 'string' },
       url: { type: 'string' },
       key: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -81,11 +95,19 @@ async function main(): Promise<number> {
       break;
     }
     case 'language':
-      outcome = await runLanguage({
-        profiles: wholeNumber('--profiles', values.profiles, 1_000, 50_000_000),
-        events: wholeNumber('--events', values.events, 1_000, 1_000_000_000),
-        runs: wholeNumber('--repeats', values.repeats, 1, 100),
-      });
+      outcome = await runLanguage(sizeOf(values, 1_000_000, 5));
+      break;
+    case 'create':
+      outcome = await runCreate(sizeOf(values, 60_000_000, 3));
+      break;
+    case 'counts':
+      outcome = await runCounts(sizeOf(values, 10_000_000, 60));
+      break;
+    case 'peer':
+      outcome = await runPeer(sizeOf(values, 1_000_000, 5));
+      break;
+    case 'evaluate':
+      outcome = await runEvaluate(sizeOf(values, 10_000_000, 5));
       break;
     default:
       throw new Error(`There is no benchmark "${name}".\n\n${HELP}`);
@@ -98,6 +120,19 @@ function targetOf(url: string | undefined, apiKey: string | undefined) {
   if (!url) return null;
   if (!apiKey) throw new Error('Give the API key of that Tidemark: --key or TIDEMARK_API_KEY.');
   return { url: new URL(url).origin, apiKey };
+}
+
+/** Unless told otherwise, ten events a profile. */
+function sizeOf(
+  given: { profiles?: string; events?: string; repeats?: string },
+  profiles: number,
+  runs: number,
+) {
+  return {
+    profiles: wholeNumber('--profiles', given.profiles ?? String(profiles), 1_000, 100_000_000),
+    events: wholeNumber('--events', given.events ?? String(profiles * 10), 1_000, 2_000_000_000),
+    runs: wholeNumber('--repeats', given.repeats ?? String(runs), 1, 1_000),
+  };
 }
 
 function wholeNumber(name: string, text: string, from: number, to: number): number {

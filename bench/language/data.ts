@@ -3,16 +3,16 @@
  * the tables that the ingest worker writes to, views included. Time is counted back from `NOW`.
  */
 import { encodeId } from '../../src/runtime/global-ids.ts';
-import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { command, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { predictionPath } from '../../src/segments/paths.ts';
 import { insertSegment } from '../../src/storage/mysql/definitions.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { accounts, metrics } from '../../src/storage/mysql/schema.ts';
+import { chance, DAY_MS, inSlices, LONG, numbers, skewed, untilMerged } from '../lib/generate.ts';
 
 /** The instant of every evaluation, a Wednesday noon. */
 export const NOW = Date.UTC(2026, 4, 13, 12);
 export const TIME_ZONE = 'Europe/Berlin';
-const DAY_MS = 86_400_000;
 const HISTORY_DAYS = 365;
 const ROWS_PER_INSERT = 1_000_000;
 
@@ -60,17 +60,19 @@ export async function makeAccount(
     metrics: ids as Record<MetricName, number>,
     segment: encodeId('Segment', account, segment),
   };
-  await inSlices(profiles, (from, count) => command(clickhouse, profilesSql, { account, from, count }, LONG));
+  await inSlices(profiles, ROWS_PER_INSERT, (from, count) =>
+    command(clickhouse, profilesSql, { account, from, count }, LONG),
+  );
   for (const attribute of ATTRIBUTES) {
-    await inSlices(profiles, (from, count) =>
+    await inSlices(profiles, ROWS_PER_INSERT, (from, count) =>
       command(clickhouse, traitsSql(attribute), { account, from, count }, LONG),
     );
   }
-  await inSlices(profiles, (from, count) =>
+  await inSlices(profiles, ROWS_PER_INSERT, (from, count) =>
     command(clickhouse, predictionsSql, { account, from, count }, LONG),
   );
   // From the oldest to the newest, as they would have come in.
-  await inSlices(events, (from, count) =>
+  await inSlices(events, ROWS_PER_INSERT, (from, count) =>
     command(
       clickhouse,
       eventsSql,
@@ -82,33 +84,8 @@ export async function makeAccount(
   return owner;
 }
 
-const LONG = { timeoutSeconds: 600 };
-
-async function inSlices(
-  total: number,
-  insert: (from: number, count: number) => Promise<void>,
-): Promise<void> {
-  for (let from = 0; from < total; from += ROWS_PER_INSERT) {
-    await insert(from, Math.min(ROWS_PER_INSERT, total - from));
-  }
-}
-
-/** Merges in the background would be measured too. */
-async function untilMerged(clickhouse: ClickHouse): Promise<void> {
-  const deadline = performance.now() + 300_000;
-  for (let quiet = 0; quiet < 10 && performance.now() < deadline;) {
-    const [row] = await query<{ merges: string }>(clickhouse, 'SELECT count() AS merges FROM system.merges');
-    quiet = row?.merges === '0' ? quiet + 1 : 0;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
-/** From 0 to 1, different for each number and purpose. */
-const chance = (purpose: string, of = 'n') => `(sipHash64(${of}, '${purpose}') / 18446744073709551616.)`;
-const numbers = 'SELECT number AS n FROM numbers({from:UInt64}, {count:UInt64})';
-
 /** One in two hundred has been merged into another. */
-const profilesSql = `
+export const profilesSql = `
   INSERT INTO profiles
   SELECT {account:UInt32}, toUInt32(n + 1), 1, ${chance('alive')} >= 0.005 FROM (${numbers})`;
 
@@ -122,7 +99,7 @@ const predictionsSql = `
   ARRAY JOIN [0, 1] AS turn
   WHERE ${chance('has predictions')} < 0.7`;
 
-interface Attribute {
+export interface Attribute {
   path: string;
   /** Of how many it is known. */
   share: number;
@@ -141,16 +118,13 @@ const instant = (purpose: string, fromDays: number, days: number) =>
 const dayText = (date: string) => `toString(addDays(toDate32('1970-01-01'), ${date}))`;
 const instantText = (date: string) =>
   `concat(formatDateTime(fromUnixTimestamp64Milli(${date}, 'UTC'), '%Y-%m-%dT%H:%i:%S'), 'Z')`;
-/** The earlier ones much more often than the later ones. */
-const skewed = (purpose: string, values: readonly string[]) =>
-  `[${values.map((value) => `'${value}'`).join(', ')}][1 + toUInt32(floor(${values.length} * pow(${chance(purpose)}, 2)))]`;
 
 const birthday = day('birthday', -25_000, 18_000);
 const renewal = instant('renewal', -200, 400);
 const nextOrder = day('next order', -10, 90);
 const consentTime = instant('consent time', -700, 700);
 
-const ATTRIBUTES: readonly Attribute[] = [
+export const ATTRIBUTES: readonly Attribute[] = [
   { path: 'email', share: 0.95, kind: 'text', text: `concat('person', toString(n), '@example.com')` },
   {
     path: 'location.country',
@@ -220,7 +194,7 @@ const ATTRIBUTES: readonly Attribute[] = [
   },
 ];
 
-function traitsSql({ path, share, kind, text, number, list, dateKind, date }: Attribute): string {
+export function traitsSql({ path, share, kind, text, number, list, dateKind, date }: Attribute): string {
   return `
     INSERT INTO traits
     SELECT {account:UInt32}, '${path}', toUInt32(n + 1), 1, '${kind}', ${text ?? `''`}, ${number ?? 'toFloat64(0)'},

@@ -84,12 +84,16 @@ export async function withTarget<Result>(
   });
 }
 
-/** Starts Tidemark on a free port with `folder/data` as its data folder; a second start finds the first one's data. */
+/**
+ * Starts Tidemark on a free port with `folder/data` as its data folder; a second start finds the first one's data.
+ * `env` may name engines that are there already.
+ */
 export async function startService(options: {
   folder: string;
   command: StartCommand;
+  env?: Record<string, string>;
 }): Promise<PrivateService> {
-  const { folder, command } = options;
+  const { folder, command, env = {} } = options;
   const port = await freePort();
   const apiKey = randomBytes(18).toString('base64url');
   const logFile = path.join(folder, 'service.log');
@@ -106,6 +110,7 @@ export async function startService(options: {
       PORT: String(port),
       DATA_DIR: path.join(folder, 'data'),
       BOOTSTRAP_API_KEY: apiKey,
+      ...env,
     }),
   });
   closeSync(output);
@@ -133,11 +138,11 @@ export async function startService(options: {
 
 /** Ours without what would lead a private Tidemark to other people's engines, or change its parts. */
 function ownEnvironment(own: Record<string, string>): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { ...process.env, ...own };
+  const env: NodeJS.ProcessEnv = { ...process.env };
   for (const name of ['CLICKHOUSE_URL', 'MYSQL_URL', 'KAFKA_BROKERS', 'ROLES', 'HOST', 'LOG_LEVEL']) {
     delete env[name];
   }
-  return env;
+  return { ...env, ...own };
 }
 
 async function untilReady(child: ChildProcess, url: string): Promise<void> {
