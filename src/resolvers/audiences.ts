@@ -5,7 +5,6 @@ import { referenceErrors } from '../evaluation/references.ts';
 import { mayHaveTurned, nextEventAhead } from '../evaluation/turned.ts';
 import type { Condition } from '../segments/ast.ts';
 import {
-  describe,
   lint,
   parseCondition,
   parseQuery,
@@ -20,6 +19,7 @@ import { MAX_AUDIENCES, TooManyAudiences } from '../streaming/audience-counts.ts
 import { accountOf, type Context } from './context.ts';
 import { ApiError, badInput } from './errors.ts';
 import { subscription } from './subscriptions.ts';
+import { textOf, withTexts } from './texts.ts';
 
 export type { NodeCount } from '../evaluation/breakdown.ts';
 
@@ -102,8 +102,8 @@ function explained(error: unknown): unknown {
   );
 }
 
-export function audienceText({ condition }: Audience): string {
-  return describe(condition);
+export function audienceText(ctx: Context, { condition }: Audience): Promise<string> {
+  return textOf(ctx, condition);
 }
 
 export function audienceQuery({ condition }: Audience): string {
@@ -116,5 +116,5 @@ export function audienceWarnings({ condition }: Audience): Warning[] {
 
 export async function audienceBreakdown(ctx: Context, { condition }: Audience): Promise<NodeCount> {
   await ctx.loaders.stored();
-  return countNodes(ctx.deps, accountOf(ctx), condition);
+  return withTexts(ctx, condition, await countNodes(ctx.deps, accountOf(ctx), condition));
 }

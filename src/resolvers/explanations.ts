@@ -5,6 +5,7 @@ import { consentsOf } from '../ingest/consents.ts';
 import type { Condition } from '../segments/ast.ts';
 import { accountOf, type Context } from './context.ts';
 import { ApiError } from './errors.ts';
+import { withTexts } from './texts.ts';
 import { selectProfile, type ProfileSelector } from './profiles.ts';
 
 export type { Explanation, ExplanationNode } from '../evaluation/explanation.ts';
@@ -18,9 +19,10 @@ export async function explainFor(
   const row = selected === null ? null : await ctx.loaders.profile.load(selected);
   if (row === null) throw new ApiError('NOT_FOUND', 'there is no such profile to explain anything for');
   await ctx.loaders.stored();
-  return explainProfile(ctx.deps, accountOf(ctx), condition, {
+  const explanation = await explainProfile(ctx.deps, accountOf(ctx), condition, {
     number: row.number,
     attributes: attributesOf(row),
     consents: consentsOf(row),
   });
+  return { ...explanation, root: await withTexts(ctx, condition, explanation.root) };
 }

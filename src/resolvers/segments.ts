@@ -10,7 +10,7 @@ import { containsProfile, listMembers } from '../evaluation/memberships.ts';
 import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
-import { describe, lint, readStored, toInput, toQuery, type Warning } from '../segments/index.ts';
+import { lint, readStored, toInput, toQuery, type Warning } from '../segments/index.ts';
 import {
   countSegments,
   listSegments,
@@ -24,6 +24,7 @@ import { accountOf, type Context } from './context.ts';
 import { explainFor, type Explanation } from './explanations.ts';
 import { membersAt, placeOf } from './history.ts';
 import { selectProfile, type ProfileRow, type ProfileSelector } from './profiles.ts';
+import { textOf } from './texts.ts';
 
 export type { Warning } from '../segments/index.ts';
 export type { SegmentRow, SegmentStatus } from '../storage/mysql/segment-reads.ts';
@@ -69,8 +70,8 @@ export function segmentCondition(row: SegmentRow): unknown {
   return toInput(parsedCondition(row));
 }
 
-export function segmentText(row: SegmentRow): string {
-  return describe(parsedCondition(row));
+export function segmentText(ctx: Context, row: SegmentRow): Promise<string> {
+  return textOf(ctx, parsedCondition(row));
 }
 
 export function segmentQuery(row: SegmentRow): string {

@@ -37,7 +37,7 @@ const Audience = builder.objectRef<resolve.Audience>('Audience').implement({
     }),
     text: t.string({
       description: 'The condition as a person would say it.',
-      resolve: (audience) => resolve.audienceText(audience),
+      resolve: (audience, _, ctx) => resolve.audienceText(ctx, audience),
     }),
     query: t.string({
       description: 'The condition as it can be typed.',

@@ -39,7 +39,7 @@ export const Segment = builder.objectRef<resolve.SegmentRow>('Segment').implemen
     }),
     text: t.string({
       description: 'The condition as a person would say it.',
-      resolve: (row) => resolve.segmentText(row),
+      resolve: (row, _, ctx) => resolve.segmentText(ctx, row),
     }),
     query: t.string({
       description: 'The condition as it can be typed: what came in can be sent back.',

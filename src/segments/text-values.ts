@@ -18,10 +18,12 @@ import {
   RESERVED,
 } from './words.ts';
 
-/** How much of a list of values, and of a text in characters, is shown. */
+/** How much of a list of values, and of a text in characters, is shown; and names. */
 export interface Style {
   values: number;
   text: number;
+  /** What a segment of this id is called. */
+  segmentName: (id: string) => string;
 }
 
 export function windowText(window: TimeWindow): string {

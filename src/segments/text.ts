@@ -36,16 +36,17 @@ import { CHANNEL_WORDS, DIMENSION_WORDS, REGION_WORDS, STATUS_WORDS } from './wo
 const VALUES_SHOWN = 20;
 /** Of a longer text, this many characters are shown. */
 const TEXT_SHOWN = 200;
-const SHORT: Style = { values: VALUES_SHOWN, text: TEXT_SHOWN };
-const FULL: Style = { values: Infinity, text: Infinity };
+const SHORT = { values: VALUES_SHOWN, text: TEXT_SHOWN };
+const FULL: Style = { values: Infinity, text: Infinity, segmentName: (id) => id };
 
 /**
  * The condition, or any node of it, as a person would say it: `has done Placed Order at least 3 times in the last
  * 30 days where price is more than 20 and email ends with "@x.com"`. Several filters of one event, and combinations
- * inside of combinations, stand in parentheses. Long lists and texts are shortened.
+ * inside of combinations, stand in parentheses. Long lists and texts are shortened. `segmentName`: what to call a segment
+ * of that id.
  */
-export function describe(condition: Condition): string {
-  return conditionText(condition, SHORT);
+export function describe(condition: Condition, segmentName = FULL.segmentName): string {
+  return conditionText(condition, { ...SHORT, segmentName });
 }
 
 /** The same sentence with nothing left out: `parseQuery` reads it as a condition of the same meaning. */
@@ -90,7 +91,7 @@ function leafText(leaf: Leaf, style: Style): string {
     case 'consent':
       return consentText(leaf, style);
     case 'segment':
-      return `is ${leaf.member ? 'in' : 'not in'} segment ${JSON.stringify(leaf.id)}`;
+      return `is ${leaf.member ? 'in' : 'not in'} segment ${JSON.stringify(style.segmentName(leaf.id))}`;
     case 'near':
       return nearText(leaf);
     case 'region':

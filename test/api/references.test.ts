@@ -297,6 +297,28 @@ describe('what is answered', () => {
     expect(answer.b.query).toContain(`is in segment "${a}"`);
   });
 
+  it('texts call other segments by their names, and the typed form by their ids', async () => {
+    const { segment, write, ask } = await newAccount();
+    const vip = await segment('VIP "gold"', gold);
+    const other = await segment('Other', { all: [inside(vip, false), gold] });
+    await write({ identifiers: { externalId: 'p' }, properties: { plan: 'gold' } });
+    const answer = await ask(
+      `query ($id: ID!, $where: ConditionInput!) {
+        segment(id: $id) { text query explain(profile: { externalId: "p" }) { root { text children { text } } } }
+        audience(where: $where) { text breakdown { text children { text } } }
+      }`,
+      { id: other, where: { any: [inside(vip, true), gold] } },
+    );
+    const named = 'is not in segment "VIP \\"gold\\""';
+    expect(answer.segment.text).toContain(named);
+    expect(answer.segment.query).toContain(`is not in segment "${vip}"`);
+    expect(answer.segment.explain.root.text).toBe(answer.segment.text);
+    expect(answer.segment.explain.root.children[0].text).toBe(named);
+    expect(answer.audience.text).toContain('is in segment "VIP');
+    expect(answer.audience.breakdown.text).toBe(answer.audience.text);
+    expect(answer.audience.breakdown.children[0].text).toBe('is in segment "VIP \\"gold\\""');
+  });
+
   it('an explanation that cannot look at all events says whether someone is in the other segment all the same', async () => {
     const { segment, write, send, ask } = await newAccount();
     // Steps are events times those that may still leave a window: here more than are looked at.
