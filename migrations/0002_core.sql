@@ -142,5 +142,7 @@ CREATE TABLE IF NOT EXISTS evaluator_partitions (
   epoch BIGINT UNSIGNED NOT NULL,
   watermark BIGINT NOT NULL,
   next_sequence BIGINT UNSIGNED NOT NULL,
+  -- The latest instant of an evaluation whose entries have set out for ClickHouse.
+  latest BIGINT NOT NULL DEFAULT 0,
   pending LONGBLOB NULL
 );

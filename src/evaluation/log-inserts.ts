@@ -34,9 +34,7 @@ export function createLogInserts(
         const entries = ahead;
         ahead = [];
         underWay = entries.length;
-        const from = entries[0]?.sequence ?? 0;
-        await beginInsert(deps.mysql, owner, { from, nextSequence: (entries.at(-1)?.sequence ?? 0) + 1 });
-        await writeEntries(deps, owner, from, entries);
+        await beginAndWrite(deps, owner, entries);
         underWay = 0;
       }
     } catch (error) {
@@ -46,11 +44,13 @@ export function createLogInserts(
   }
 
   function check(): void {
-    if (failure) throw failure.error;
+    // Not the error itself: it must not be taken for one of what is done next.
+    if (failure) throw new Error('entries have not reached ClickHouse', { cause: failure.error });
   }
 
   return {
     add(entries) {
+      if (entries.length === 0) return;
       for (const entry of entries) ahead.push(entry);
       if (!failure) running ??= run();
     },
@@ -61,6 +61,19 @@ export function createLogInserts(
     },
     check,
   };
+}
+
+/** A new insert of all that has not set out yet. */
+export async function beginAndWrite(
+  deps: { mysql: MySql; clickhouse: ClickHouse },
+  owner: { partition: number; epoch: number },
+  entries: readonly LogEntry[],
+): Promise<void> {
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (!first || !last) return;
+  const end = { nextSequence: last.sequence + 1, latest: last.evaluatedAt };
+  await beginInsert(deps.mysql, owner, { from: first.sequence, ...end });
+  await writeEntries(deps, owner, first.sequence, entries);
 }
 
 /** One insert, which may be repeated; then MySQL lets go of the entries. */

@@ -65,13 +65,19 @@ const PROFILES_PER_ROUND = 5_000;
 const SAVE_WATERMARK_MS = 1_000;
 /** News are evaluated meanwhile, as far as they are known. */
 const CLOCK_WAITS_MS = 250;
+/** A clock that is this late is waited for. */
+const CLOCK_LATE_MS = 2_000;
 const NEWS_WAIT_MS = 60_000;
 
-/** Takes the partition over and reads which segments are in force in it. */
-export async function openPartition(deps: PartitionDeps, partition: number): Promise<EvaluatorPartition> {
+/** Takes the partition over and reads which segments are in force in it. `signal` ends what waits for others. */
+export async function openPartition(
+  deps: PartitionDeps,
+  partition: number,
+  signal?: AbortSignal,
+): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
-  await dataStored(deps.mysql, null);
+  await dataStored(deps.mysql, null, signal);
   const registry = createRegistry();
   const cache = createMembershipCache(deps.clickhouse, () => writer.written());
   const known = createKnownProfiles(deps, deps.knownLimits);
@@ -128,7 +134,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
 
   /** ClickHouse has all that was taken. */
   async function stored(): Promise<void> {
-    if (!(await debts.settled(NEWS_WAIT_MS))) throw new NotStored();
+    if (!(await debts.settled(NEWS_WAIT_MS, signal))) throw new NotStored();
   }
 
   async function evaluate(
@@ -270,9 +276,10 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
         merges.set(account, bySource.set(message.source, message));
       } else {
         await flush();
-        await stored();
-        if (message.kind === 'definition') await definer.define(account, message.segment, message.version);
-        else {
+        if (message.kind === 'definition') {
+          await stored();
+          await definer.define(account, message.segment, message.version);
+        } else {
           registry.remove(message.segment);
           cache.forget(message.segment);
         }
@@ -289,7 +296,8 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
 
   async function tick(): Promise<number> {
     // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
-    if (!(await debts.settled(CLOCK_WAITS_MS))) return through;
+    const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
+    if (!(await debts.settled(isLate ? NEWS_WAIT_MS : CLOCK_WAITS_MS, signal))) return through;
     const until = writer.advance(0);
     for (const [account, index] of [...registry.accounts()]) {
       if (present.has(account)) await tickAccount(account, index, through, until);
@@ -338,7 +346,7 @@ export async function openPartition(deps: PartitionDeps, partition: number): Pro
   }
 
   async function ready(): Promise<void> {
-    await debts.settled(CLOCK_WAITS_MS);
+    await debts.settled(CLOCK_WAITS_MS, signal);
   }
 
   return { take, ready, tick, catchUp, written: () => writer.written() };

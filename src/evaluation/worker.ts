@@ -32,7 +32,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     work: (partition: EvaluatorPartition) => Promise<void>,
   ): Promise<void> {
     const run = entry.busy.then(async () => {
-      if (entry.broken) entry.partition = await takeOver(number);
+      if (entry.broken) entry.partition = await takeOver(number, entry.stop.signal);
       entry.broken = true;
       await work(entry.partition);
       entry.broken = false;
@@ -74,19 +74,20 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
   }
 
   /** Whatever its last owner was bringing into force comes before anything else: the members may be of it already. */
-  async function takeOver(number: number): Promise<EvaluatorPartition> {
-    const partition = await openPartition(deps, number);
+  async function takeOver(number: number, stop: AbortSignal): Promise<EvaluatorPartition> {
+    const partition = await openPartition(deps, number, stop);
     await partition.catchUp();
     return partition;
   }
 
   async function assign(_topic: string, number: number): Promise<void> {
-    const partition = await takeOver(number);
+    const stop = new AbortController();
+    const partition = await takeOver(number, stop.signal);
     const entry: OpenPartition = {
       partition,
       broken: false,
       busy: Promise.resolve(),
-      stop: new AbortController(),
+      stop,
       clock: Promise.resolve(),
     };
     open.set(number, entry);

@@ -2,7 +2,7 @@
  * The one writer of a partition's memberships. Entries are first put down in MySQL under the writer's epoch, then
  * published, and go to ClickHouse behind that, under a token. So a successor can finish it without knowing how far it
  * came, and a predecessor that does not know of its end can only repeat what is already there. Whoever reads ClickHouse
- * waits for what has been published (`storage/memberships-written.ts`).
+ * waits for what has been published (`storage/announced.ts`).
  */
 import { promisify } from 'node:util';
 import { constants, deflate, inflate } from 'node:zlib';
@@ -15,10 +15,10 @@ import type { MySql } from '../storage/mysql/connect.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 import { markFailed } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
-import { beginInsert, putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
+import { putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { scopeOf } from './audience.ts';
-import { createLogInserts, writeEntries } from './log-inserts.ts';
+import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
 import { populate } from './memberships.ts';
 
 export interface WriterDeps {
@@ -68,7 +68,6 @@ export interface MembershipWriter {
   populate(account: number, population: Population): Promise<void>;
   /**
    * Time alone has changed nothing more up to here, and all that was to be written has been. Throws Fenced.
-   * To be called now and then: ClickHouse does not remember for ever what it has had already.
    */
   saveWatermark(watermark: number): Promise<void>;
 }
@@ -86,7 +85,8 @@ const decompress = promisify(inflate);
 export async function takeOver(deps: WriterDeps, partition: number): Promise<MembershipWriter> {
   const state = await beginEpoch(deps.mysql, partition, deps.clock.now());
   let { nextSequence } = state;
-  let latest = Math.max(state.watermark, deps.clock.now());
+  let latest = Math.max(state.watermark, state.latest, deps.clock.now());
+  let { watermark: savedWatermark } = state;
   const owner = { partition, epoch: state.epoch };
 
   const numbered = (entries: readonly NewEntry[]): LogEntry[] =>
@@ -117,9 +117,12 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
   for (const { from, entries, hasBegun } of await entriesAhead(deps.mysql, partition)) {
     const last = entries.at(-1);
     if (!last) continue;
-    await publish(deps.log, partition, entries);
-    if (!hasBegun) await beginInsert(deps.mysql, owner, { from, nextSequence: last.sequence + 1 });
-    await writeEntries(deps, owner, from, entries);
+    // What has set out had been published.
+    if (hasBegun) await writeEntries(deps, owner, from, entries);
+    else {
+      await publish(deps.log, partition, entries);
+      await beginAndWrite(deps, owner, entries);
+    }
     nextSequence = Math.max(nextSequence, last.sequence + 1);
     latest = Math.max(latest, last.evaluatedAt);
   }
@@ -166,8 +169,13 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
       await writePending(deps.mysql, partition, state.epoch, nextSequence + 1, await packed(pending));
       nextSequence += 1;
       await carryOut(pending);
+      // ClickHouse does not remember for ever what it has had already.
+      await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
     },
-    saveWatermark: (watermark) => settleAt(deps.mysql, partition, state.epoch, watermark),
+    async saveWatermark(watermark) {
+      await settleAt(deps.mysql, partition, state.epoch, { watermark, latest });
+      savedWatermark = watermark;
+    },
   };
 }
 

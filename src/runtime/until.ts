@@ -1,19 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-const POLL_MS = 4;
+const FIRST_PAUSE_MS = 4;
+const LONGEST_PAUSE_MS = 100;
 
 /**
- * Waits for others, not for a time, and so in real time whatever the injected clock says: asks every few milliseconds
- * until it is so. False after `withinMs`. Throws what `isSo` throws, and when the signal aborts.
+ * Waits for others, not for a time, and so in real time whatever the injected clock says: asks again after a few
+ * milliseconds, and then less and less often, until it is so. False after `withinMs`. Throws what `isSo` throws, and when the signal aborts.
  */
 export async function until(
   isSo: () => Promise<boolean>,
   { withinMs, signal }: { withinMs: number; signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const deadline = performance.now() + withinMs;
-  while (!(await isSo())) {
+  for (let pauseMs = FIRST_PAUSE_MS; !(await isSo()); pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)) {
     if (performance.now() >= deadline) return false;
-    await pause(POLL_MS, undefined, signal ? { signal } : {});
+    await pause(pauseMs, undefined, signal ? { signal } : {});
   }
   return true;
 }

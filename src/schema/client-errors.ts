@@ -10,7 +10,7 @@ const STATUS: Partial<Record<ApiErrorCode, number>> = {
   UNAVAILABLE: 503,
 };
 
-/** How drivers say that the other side cannot be reached, or not in time. */
+/** How drivers, and whoever waits for a store, say that the other side cannot be reached, or not in time. */
 const OUTAGE_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -21,6 +21,7 @@ const OUTAGE_CODES = new Set([
   'ETIMEDOUT',
   'ER_CON_COUNT_ERROR',
   'ER_SERVER_SHUTDOWN',
+  'NOT_STORED',
   'PROTOCOL_CONNECTION_LOST',
 ]);
 

@@ -6,13 +6,15 @@
 import { until } from '../runtime/until.ts';
 import type { MySql } from './mysql/connect.ts';
 import { placesAhead } from './mysql/membership-ahead.ts';
-import { debtsAhead, isSettled } from './mysql/positions.ts';
+import { debtsAhead, unpaidOf } from './mysql/positions.ts';
 
 /** Usually it is some 30 ms. Longer than a take-over by another process. */
 const PATIENCE_MS = 30_000;
 
 /** More has been announced than ClickHouse will take now. */
 export class NotStored extends Error {
+  readonly code = 'NOT_STORED';
+
   constructor() {
     super('ClickHouse does not receive what has been announced');
   }
@@ -29,7 +31,7 @@ export async function announcedStored(mysql: MySql, account: number, signal?: Ab
  */
 export async function dataStored(mysql: MySql, account: number | null, signal?: AbortSignal): Promise<void> {
   const debts = await debtsAhead(mysql, account);
-  if (!(await debtsSettled(mysql, debts, PATIENCE_MS, signal))) throw new NotStored();
+  if ((await debtsLeft(mysql, debts, PATIENCE_MS, signal)).length > 0) throw new NotStored();
 }
 
 /** Resolves when ClickHouse has the entries and exits of the account that have been announced. Throws NotStored. */
@@ -44,12 +46,18 @@ export async function membershipsStored(mysql: MySql, account: number, signal?: 
   if (!(await until(areStored, { withinMs: PATIENCE_MS, signal }))) throw new NotStored();
 }
 
-/** Resolves to true when ClickHouse has the rows of these debts of ingest, to false after `withinMs`. */
-export async function debtsSettled(
+/** Waits until ClickHouse has the rows of these debts of ingest; returns those of which it has not after `withinMs`. */
+export async function debtsLeft(
   mysql: MySql,
   debts: readonly string[],
   withinMs: number,
   signal?: AbortSignal,
-): Promise<boolean> {
-  return debts.length === 0 || until(() => isSettled(mysql, debts), { withinMs, signal });
+): Promise<readonly string[]> {
+  let left = debts;
+  const areStored = async () => {
+    left = await unpaidOf(mysql, left);
+    return left.length === 0;
+  };
+  await until(areStored, { withinMs, signal });
+  return left;
 }

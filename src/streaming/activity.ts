@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../runtime/clock.ts';
 import { within } from '../runtime/within.ts';
-import { dataStored, debtsSettled } from '../storage/announced.ts';
+import { dataStored, debtsLeft } from '../storage/announced.ts';
 import type { Log, LogRecord, LogTail } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
@@ -32,7 +32,8 @@ export interface Activity {
   close(): Promise<void>;
 }
 
-const PATIENCE_MS = 30_000;
+/** So long after the last watcher has gone nobody waits any more. */
+const PATIENCE_MS = 1_000;
 
 export function createActivity({ log, mysql, clock }: { log: Log; mysql: MySql; clock: Clock }): Activity {
   const watchers = new Map<number, Set<Watcher>>();
@@ -63,7 +64,9 @@ export function createActivity({ log, mysql, clock }: { log: Log; mysql: MySql; 
     for (const { message } of [...byAccount.values()].flat()) {
       if (message.kind === 'profiles' && message.debt !== undefined) debts.add(message.debt);
     }
-    while (watchers.size > 0 && !(await debtsSettled(mysql, [...debts], PATIENCE_MS)));
+    for (let left: readonly string[] = [...debts]; left.length > 0 && watchers.size > 0;) {
+      left = await debtsLeft(mysql, left, PATIENCE_MS);
+    }
     // Each is told at once, however long another takes.
     const taking = [...byAccount].flatMap(([account, changes]) =>
       [...(watchers.get(account) ?? [])].map(async (watcher) => watcher(changes)),

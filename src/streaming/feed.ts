@@ -90,7 +90,7 @@ export async function* membershipChanges(
   const wanted = wantedBy(filter);
   const live = deps.hub.read(account);
   try {
-    await membershipsStored(deps.mysql, account, signal);
+    if (filter.after === null) await membershipsStored(deps.mysql, account, signal);
     const sequences =
       filter.after === null
         ? await lastSequences(deps.clickhouse, account)

@@ -213,6 +213,7 @@ test('a successor whose clock is behind evaluates nothing before its predecessor
     event: null,
   } as const;
   await first.write([{ ...entry, kind: 'ENTERED' }]);
+  await first.written();
   const second = await takeOver(clocked(now), 5);
   expect(second.advance(0)).toBe(now + HOUR);
   await second.write([{ ...entry, kind: 'EXITED' }]);

@@ -73,25 +73,22 @@ async function insert(
     }),
   );
   const changed = [...ends.values()];
-  const statements: Promise<number>[] = [];
   for (const chunk of chunks(rows)) {
-    const statement = change(
+    await change(
       tx,
       `INSERT INTO log_records
          (topic_id, partition_no, record_offset, start_byte, size, appended_at, record_key, value)
        VALUES ${chunk.map(() => '(?,?,?,?,?,?,?,?)').join(',')}`,
       chunk.flat(),
     );
-    statements.push(statement);
   }
-  const ofEnds = change(
+  await change(
     tx,
     `INSERT INTO log_partitions (topic_id, partition_no, next_offset, next_byte)
      VALUES ${changed.map(() => '(?,?,?,?)').join(',')}
      ON DUPLICATE KEY UPDATE next_offset = VALUES(next_offset), next_byte = VALUES(next_byte)`,
     changed.flatMap((end) => [end.topic, end.partition, end.nextOffset, end.nextByte]),
   );
-  await Promise.all([...statements, ofEnds]);
   return { offsets, ends: changed };
 }
 

@@ -35,16 +35,22 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
-/** Commits what `work` did, or rolls everything back. Throws OutcomeUnknownError where neither is certain. */
+/**
+ * Commits what `work` did, or rolls everything back; it begins by reading. Throws OutcomeUnknownError where neither is
+ * certain.
+ */
 export async function transaction<T>(pool: SqlPool, work: (tx: SqlQueries) => Promise<T>): Promise<T> {
   const connection = await pool.getConnection();
   let result: T;
   try {
-    // Statements of a connection run in their order: the first one of the work need not wait to be sent.
+    // Statements of a connection run in their order: the first one of the work need not wait to be sent, the others do.
     const begun = connection.query('START TRANSACTION');
-    begun.catch(() => undefined);
-    result = await work(connection);
-    await begun;
+    result = await work({
+      query: async (sql, values) => {
+        const [answer] = await Promise.all([connection.query(sql, values), begun]);
+        return answer;
+      },
+    });
   } catch (error) {
     await connection.query('ROLLBACK').then(
       () => connection.release(),

@@ -8,6 +8,8 @@ export interface EvaluatorState {
   /** Everything that time alone has changed up to here has been written, epoch milliseconds. */
   watermark: number;
   nextSequence: number;
+  /** No evaluation whose entries have set out for ClickHouse was later, epoch milliseconds. */
+  latest: number;
   /** Deflated JSON of the last changes, which may or may not have reached ClickHouse and the log; null: they have. */
   pending: Buffer | null;
 }
@@ -48,9 +50,9 @@ export async function settleAt(
   mysql: MySql,
   partition: number,
   epoch: number,
-  watermark: number,
+  { watermark, latest }: { watermark: number; latest: number },
 ): Promise<void> {
-  await guarded(mysql, partition, epoch, { watermark, pending: null });
+  await guarded(mysql, partition, epoch, { watermark, latest, pending: null });
 }
 
 async function guarded(

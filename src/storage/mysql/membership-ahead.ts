@@ -28,16 +28,21 @@ export async function putAhead(
   if (result.affectedRows !== 1) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
 }
 
-/** All that no insert carries yet goes with one that begins now; `nextSequence` is behind it. Throws Fenced. */
+/**
+ * All that no insert carries yet goes with one that begins now; `nextSequence` is behind it, `latest` the instant of its
+ * last evaluation. Throws Fenced.
+ */
 export async function beginInsert(
   mysql: MySql,
   { partition, epoch }: { partition: number; epoch: number },
-  { from, nextSequence }: { from: number; nextSequence: number },
+  { from, nextSequence, latest }: { from: number; nextSequence: number; latest: number },
 ): Promise<void> {
   const [result] = (await mysql.db.execute(sql`
     UPDATE membership_ahead AS ahead
       JOIN evaluator_partitions AS owner ON owner.partition_no = ahead.partition_no
-    SET ahead.insert_from = ${from}, owner.next_sequence = GREATEST(owner.next_sequence, ${nextSequence})
+    SET ahead.insert_from = ${from},
+      owner.next_sequence = GREATEST(owner.next_sequence, ${nextSequence}),
+      owner.latest = GREATEST(owner.latest, ${latest})
     WHERE owner.partition_no = ${partition} AND owner.epoch = ${epoch}
       AND ahead.first_sequence >= ${from} AND ahead.first_sequence < ${nextSequence}
       AND ahead.insert_from IS NULL`)) as unknown as [ResultSetHeader];

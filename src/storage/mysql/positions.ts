@@ -72,18 +72,15 @@ export async function writeDebt(
   ahead: readonly number[],
   positions: readonly (Place & { nextOffset: number })[],
 ): Promise<void> {
-  // Sent together: statements of a transaction run in their order.
-  const statements: Promise<unknown>[] = [];
   for (let part = 0; part * BYTES_PER_PART < owed.length; part++) {
     const bytes = owed.subarray(part * BYTES_PER_PART, (part + 1) * BYTES_PER_PART);
     const accounts = part === 0 && ahead.length > 0 ? JSON.stringify(ahead) : null;
-    statements.push(db.insert(ingestDebts).values({ id, part, owed: bytes, ahead: accounts }).execute());
+    await db.insert(ingestDebts).values({ id, part, owed: bytes, ahead: accounts });
   }
-  const ofPositions = db
+  await db
     .insert(ingestPositions)
     .values(positions.map(({ topic, partition, nextOffset }) => ({ topic, partition, nextOffset, debt: id })))
     .onDuplicateKeyUpdate({ set: { nextOffset: sql`VALUES(next_offset)`, debt: id } });
-  await Promise.all([...statements, ofPositions]);
 }
 
 /** The debts of these partitions. */
@@ -107,13 +104,11 @@ export async function readDebts(
 /** The debt has been paid. Whatever its partitions have come to owe since is left alone. */
 export async function settleDebt(mysql: MySql, id: string, changesThrough: number[]): Promise<void> {
   await mysql.db.transaction(async (tx) => {
-    await Promise.all([
-      tx
-        .update(ingestPositions)
-        .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
-        .where(eq(ingestPositions.debt, id)),
-      tx.delete(ingestDebts).where(eq(ingestDebts.id, id)),
-    ]);
+    await tx
+      .update(ingestPositions)
+      .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
+      .where(eq(ingestPositions.debt, id));
+    await tx.delete(ingestDebts).where(eq(ingestDebts.id, id));
   });
 }
 
@@ -129,13 +124,14 @@ export async function debtsAhead(mysql: MySql, account: number | null): Promise<
   return rows.filter(({ ahead }) => isAbout(ahead)).map(({ id }) => id);
 }
 
-export async function isSettled(mysql: MySql, debts: readonly string[]): Promise<boolean> {
+/** Those of the debts that have not been paid. */
+export async function unpaidOf(mysql: MySql, debts: readonly string[]): Promise<string[]> {
+  if (debts.length === 0) return [];
   const rows = await mysql.db
-    .select({ id: ingestDebts.id })
+    .selectDistinct({ id: ingestDebts.id })
     .from(ingestDebts)
-    .where(inArray(ingestDebts.id, [...debts]))
-    .limit(1);
-  return rows.length === 0;
+    .where(inArray(ingestDebts.id, [...debts]));
+  return rows.map(({ id }) => id);
 }
 
 function anyOf(places: readonly Place[]) {

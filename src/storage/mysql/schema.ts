@@ -169,6 +169,8 @@ export const evaluatorPartitions = mysqlTable('evaluator_partitions', {
   epoch: counter('epoch').notNull(),
   watermark: instant('watermark').notNull(),
   nextSequence: counter('next_sequence').notNull(),
+  /** The latest instant of an evaluation whose entries have set out for ClickHouse. */
+  latest: instant('latest').notNull().default(0),
   pending: longblob('pending'),
 });
 
