@@ -8,7 +8,13 @@ import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
 import type { Criterion, EventCriterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
-import { DAYS_OF_A_MASK, selectByAggregates, selectByDays } from './blocks.ts';
+import {
+  DAYS_OF_A_MASK,
+  selectByAggregates,
+  selectByDays,
+  selectByFewAggregates,
+  selectByFewDays,
+} from './blocks.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
 import { dayNumber, hashedIdentities } from './measures.ts';
 import { selectByDistance } from './near.ts';
@@ -144,9 +150,11 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
   const rowsThat = (conditions: (string | null)[]) =>
     `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
   if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
+  // Of a year's rows few lie within two months: by the profile they cost less.
+  const isShort = daysOf(criterion, scope) <= DAYS_OF_A_MASK;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);
-    return selectByDays(day, daysOf(criterion, scope) <= DAYS_OF_A_MASK, measure.truth, rowsThat([]));
+    return (isShort ? selectByFewDays : selectByDays)(day, measure.truth, rowsThat([]));
   }
   if (criterion.measure.kind === 'distinct') {
     const { isSet, values } = hashedIdentities(criterion.measure.path, parameters);
@@ -155,7 +163,8 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
       GROUP BY profile
       HAVING ${measure.truth(['uniqExact(identity)'])}`;
   }
-  return selectByAggregates(measure.aggregates, measure.truth, rowsThat([measure.counted]));
+  const select = isShort ? selectByFewAggregates : selectByAggregates;
+  return select(measure.aggregates, measure.truth, rowsThat([measure.counted]));
 }
 
 /** On how many days of the calendar there can be an event that counts. */

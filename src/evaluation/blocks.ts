@@ -1,7 +1,8 @@
 /**
- * Aggregates of each profile of an account. A hash table with an entry per profile costs more than what is added up in
- * it; here it has one per block of profile numbers, and each entry an array with a place for each of them. Rows come in
- * the order of their profiles: nearly all find the block of the one before.
+ * Aggregates of each profile of an account. Of many rows, a hash table with an entry per profile costs more than what is
+ * added up in it; here it has one per block of profile numbers, and each entry an array with a place for each of them.
+ * Rows come in the order of their profiles: nearly all find the block of the one before. Of few rows, most places stay
+ * empty, and making them costs more than a hash table of the profiles that have rows.
  */
 
 /** In bits of a profile's number. Larger blocks are no faster, and waste more where few profiles have rows. */
@@ -18,7 +19,7 @@ export interface Aggregate {
 
 /**
  * A SELECT of `profile`, of those for whom the truth over their aggregates holds. It must not hold for a profile without
- * rows, of which all aggregates are zero. `rows`: FROM and WHERE.
+ * rows, of which all aggregates are zero. `rows`: FROM and WHERE. For many rows.
  */
 export function selectByAggregates(
   aggregates: readonly Aggregate[],
@@ -33,6 +34,17 @@ export function selectByAggregates(
   );
 }
 
+/** The same for few rows. */
+export function selectByFewAggregates(
+  aggregates: readonly Aggregate[],
+  truth: (values: readonly string[]) => string,
+  rows: string,
+): string {
+  return `SELECT profile ${rows}
+      GROUP BY profile
+      HAVING ${truth(aggregates.map(({ name, of }) => `${name}(${of ?? ''})`))}`;
+}
+
 /** Days in a mask of 64 bits. */
 const DAY_BITS = 6;
 /** Added to days, which reach back to 1900: so that all are above zero. */
@@ -40,32 +52,42 @@ const DAYS_BEFORE = 100_000;
 /** In so many days no two have the same bit. */
 export const DAYS_OF_A_MASK = 2 ** DAY_BITS;
 
-/**
- * The same, over the number of different days of their rows. `day`: an Int32. `isShort`: all lie within
- * DAYS_OF_A_MASK days.
- */
+/** The same, over the number of different days of their rows. `day`: an Int32. For many rows. */
 export function selectByDays(
   day: string,
-  isShort: boolean,
   truth: (values: readonly string[]) => string,
   rows: string,
 ): string {
-  const bit = `bitShiftLeft(toUInt64(1), bitAnd(day, ${DAYS_OF_A_MASK - 1}))`;
-  const masks = (keys: string) => `SELECT block, ${placed('groupBitOr', bit)} AS masks
-    FROM (
-      SELECT profile, ${BLOCK_OF_ROW} AS block, toUInt32(${day} + ${DAYS_BEFORE}) AS day ${rows}
-    )
-    GROUP BY ${keys}`;
-  const counts = 'arrayMap(mask -> bitCount(mask), masks)';
   return selectFromBlocks(
     ['days'],
     truth,
-    isShort
-      ? `SELECT block, ${counts} AS days FROM (${masks('block')})`
-      : `SELECT block, sumForEach(${counts}) AS days
-        FROM (${masks(`block, bitShiftRight(day, ${DAY_BITS})`)})
-        GROUP BY block`,
+    `SELECT block, sumForEach(arrayMap(mask -> bitCount(mask), masks)) AS days
+    FROM (
+      SELECT block, ${placed('groupBitOr', bitOf('day'))} AS masks
+      FROM (
+        SELECT profile, ${BLOCK_OF_ROW} AS block, toUInt32(${day} + ${DAYS_BEFORE}) AS day ${rows}
+      )
+      GROUP BY block, bitShiftRight(day, ${DAY_BITS})
+    )
+    GROUP BY block`,
   );
+}
+
+/** The same for few rows, which all lie within DAYS_OF_A_MASK days. */
+export function selectByFewDays(
+  day: string,
+  truth: (values: readonly string[]) => string,
+  rows: string,
+): string {
+  return selectByFewAggregates(
+    [{ name: 'groupBitOr', of: bitOf(day) }],
+    ([mask = '0']) => truth([`bitCount(${mask})`]),
+    rows,
+  );
+}
+
+function bitOf(day: string): string {
+  return `bitShiftLeft(toUInt64(1), bitAnd(${day}, ${DAYS_OF_A_MASK - 1}))`;
 }
 
 const BLOCK_OF_ROW = `bitShiftRight(profile, ${BLOCK_BITS})`;
@@ -81,8 +103,8 @@ function selectFromBlocks(
   blocks: string,
 ): string {
   const values = columns.map((_, i) => `value_${i}`);
-  return `SELECT arrayJoin(arrayFilter(
-      (number, ${values.join(', ')}) -> ${truth(values)},
-      arrayMap(place -> toUInt32(block * ${BLOCK} + place), range(${BLOCK})), ${columns.join(', ')})) AS profile
+  // The numbers are made of the places that are left, not of all of them.
+  return `SELECT toUInt32(block * ${BLOCK} + arrayJoin(arrayFilter(
+      (place, ${values.join(', ')}) -> ${truth(values)}, range(${BLOCK}), ${columns.join(', ')}))) AS profile
     FROM (${blocks})`;
 }

@@ -43,7 +43,7 @@ export function compileMeasure(
         truth: ([total = '0']) => compareNumber(total, is, micros),
       };
     case 'average':
-      return { counted: summands, ...average(micro(value), is, parameters) };
+      return { counted: summands, ...average(value, is, parameters) };
     case 'min':
     case 'max':
       return {
@@ -59,21 +59,24 @@ export function compileMeasure(
  * it takes no count; the other comparisons do, for there to be an average at all.
  */
 function average(
-  summand: string,
+  value: string,
   is: NumberFilter,
   parameters: Parameters,
 ): Pick<CompiledMeasure, 'aggregates' | 'truth'> {
   const micros = (value: number) => parameters.add('Int128', microUnits(value).toString());
   if (is.op === 'moreThan' || is.op === 'lessThan') {
+    // Each difference fits 64 bits, which are cheap to subtract: no number lies beyond the farthest of these bounds.
+    const bound = clamped(microUnits(is.value), 2n * microUnits(LARGEST_SUMMAND));
+    const distance = `${micro64(value)} - ${parameters.add('Int64', bound.toString())}`;
     return {
-      aggregates: [{ name: 'sum', of: `${summand} - ${micros(is.value)}` }],
+      aggregates: [{ name: 'sum', of: `toInt128(${distance})` }],
       truth: ([distance = '0']) => `${distance} ${is.op === 'moreThan' ? '>' : '<'} 0`,
     };
   }
   // Bounds are at most 1e24 millionths, so that the product fits.
   return {
     aggregates: [
-      { name: 'sum', of: summand },
+      { name: 'sum', of: micro(value) },
       { name: 'count', of: null },
     ],
     truth: ([total = '0', times = '0']) =>
@@ -104,7 +107,17 @@ function numberAt(path: string, parameters: Parameters): { value: string; isSet:
 
 /** Millionths, rounded half to even, so that sums of decimal amounts are exact (`microUnits` of the language). */
 export function micro(value: string): string {
-  return `toInt128(toInt64(round(${value} * 1e6)))`;
+  return `toInt128(${micro64(value)})`;
+}
+
+/** One of them; not for sums, which take more bits. */
+function micro64(value: string): string {
+  return `toInt64(round(${value} * 1e6))`;
+}
+
+function clamped(value: bigint, farthest: bigint): bigint {
+  if (value > farthest) return farthest;
+  return value < -farthest ? -farthest : value;
 }
 
 /** The different values of a row as an array of texts, of which the first letter is the type: "5" and 5 are two. */

@@ -1,7 +1,7 @@
 /** Distances from a place, as an aggregate over rows of `traits`; `src/segments/geo.ts` has the formula. */
 import type { NearCriterion } from '../segments/ast.ts';
 import { haversineLimit, RADIANS } from '../segments/geo.ts';
-import { selectByAggregates, type Aggregate } from './blocks.ts';
+import { selectByAggregates, selectByFewAggregates, type Aggregate } from './blocks.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The attributes that a profile's place consists of. */
@@ -51,11 +51,8 @@ export function selectByDistance(criterion: NearCriterion, place: string, parame
   const aggregates = [degrees(latitude), degrees(longitude), { name: 'count', of: null }];
   const truth = ([north = '0', east = '0', coordinates = '0']: readonly string[]) =>
     `(${coordinates} = 2 AND ${isAsFar(criterion, north, east, parameters)})`;
-  if (box === null) return selectByAggregates(aggregates, truth, rows);
-  // Few are left of many.
-  return `SELECT profile ${rows}
-      GROUP BY profile
-      HAVING ${truth(aggregates.map(({ name, of }) => `${name}(${of ?? ''})`))}`;
+  // Inside of a box few are left of many.
+  return (box === null ? selectByAggregates : selectByFewAggregates)(aggregates, truth, rows);
 }
 
 /** Whether a place is as far away as the criterion asks for. */
