@@ -21,6 +21,7 @@ import { selectByDistance } from './near.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
+import { selectByPairs } from './pairs.ts';
 import { compileSequence } from './sequences.ts';
 import { timesOf } from './rules.ts';
 import { selectByTrend } from './trends.ts';
@@ -135,7 +136,10 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
   if (criterion.kind === 'sequence') {
     const sequence = compileSequence(criterion, metricOf, scope, parameters);
-    const rows = `FROM events WHERE ${place(scope, parameters)} AND ${sequence.match} GROUP BY profile`;
+    const matching = `FROM events WHERE ${place(scope, parameters)} AND ${sequence.match}`;
+    const byPairs = selectByPairs(criterion, metricOf, scope.at, parameters, matching);
+    if (byPairs !== null) return byPairs;
+    const rows = `${matching} GROUP BY profile`;
     if (sequence.ofExtremes) return `SELECT profile ${rows} HAVING ${sequence.ofExtremes('true')}`;
     return `SELECT profile
       FROM (SELECT profile, groupArray(${sequence.moment}) AS collected ${rows} HAVING ${sequence.isPossible})

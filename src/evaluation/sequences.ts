@@ -39,7 +39,7 @@ interface Chain {
 /** The lowest bits of a moment are steps, as many as a sequence can have; the others are the time. */
 const STEPS = 10;
 /** Added to times in milliseconds, which reach back to 1900: so that all are above zero. */
-const EPOCH = 2 ** 43;
+export const EPOCH = 2 ** 43;
 
 /** `metricOf`: the id of a metric, 0 when it has had no event. */
 export function compileSequence(
