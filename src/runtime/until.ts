@@ -12,7 +12,7 @@ export async function until(
   { withinMs, signal }: { withinMs: number; signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const deadline = performance.now() + withinMs;
-  for (let pauseMs = FIRST_PAUSE_MS; !(await isSo()); pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)) {
+  for (let pauseMs = FIRST_PAUSE_MS; !(await isSo()); pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.2)) {
     if (performance.now() >= deadline) return false;
     await pause(pauseMs, undefined, signal ? { signal } : {});
   }
