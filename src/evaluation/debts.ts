@@ -1,23 +1,41 @@
 /**
- * News may be ahead of ClickHouse. Whoever reads there in the course of an evaluation waits first for the rows of all the
- * news that have been taken: what is read then lacks nothing that has been evaluated already.
+ * News may be ahead of ClickHouse. What is read there lacks nothing that has been evaluated already, because whoever reads
+ * waits first for the rows of all the news that have been taken, or adds to what was read what these news say.
  */
 import { debtsLeft } from '../storage/announced.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
+import type { ProfileChange } from '../storage/profile-changes.ts';
 
 export interface Debts {
   /** News of this debt have been taken. */
-  note(debt: string): void;
+  note(debt: string, account: number, changes: readonly ProfileChange[]): void;
+  /** What these news say of the profile, in their order; ClickHouse may have it meanwhile. */
+  about(account: number, profile: number): ProfileChange[];
   /** Whether ClickHouse has, within the time, what was noted. Throws when the signal aborts. */
   settled(withinMs: number, signal?: AbortSignal): Promise<boolean>;
 }
 
+interface News {
+  account: number;
+  changes: readonly ProfileChange[];
+}
+
 export function createDebts(mysql: MySql): Debts {
-  const taken = new Set<string>();
+  // Whoever looks at the clock lets go of what is settled, twice a second.
+  const taken = new Map<string, News[]>();
   return {
-    note: (debt) => taken.add(debt),
+    note(debt, account, changes) {
+      const news = taken.get(debt) ?? [];
+      taken.set(debt, news);
+      news.push({ account, changes });
+    },
+    about: (account, profile) =>
+      [...taken.values()]
+        .flat()
+        .filter((news) => news.account === account)
+        .flatMap(({ changes }) => changes.filter((change) => change.profile === profile)),
     async settled(withinMs, signal) {
-      const debts = [...taken];
+      const debts = [...taken.keys()];
       const left = new Set(await debtsLeft(mysql, debts, withinMs, signal));
       for (const debt of debts) if (!left.has(debt)) taken.delete(debt);
       return left.size === 0;

@@ -29,15 +29,22 @@ export interface KnownProfiles {
   /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
   apply(account: number, changes: readonly ProfileChange[]): void;
   /**
-   * Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. What it reads, it reads
-   * once `stored` has resolved: then ClickHouse has all that was applied.
+   * Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. `ahead`: what was applied
+   * may not have come to ClickHouse yet.
    */
   evaluate(
     scope: ChangedScope,
     subjects: readonly Subject[],
     criteria: readonly Criterion[],
-    stored: () => Promise<void>,
+    ahead: NewsAhead,
   ): Promise<{ truths: Truths; gone: (profile: number) => boolean }>;
+}
+
+export interface NewsAhead {
+  /** Resolves when ClickHouse has all that was applied. */
+  stored(): Promise<void>;
+  /** News of the profile that it may lack, in their order. They say all: none is `whole` but of a creation. */
+  about(account: number, profile: number): readonly ProfileChange[];
 }
 
 interface Known extends KnownFacts {
@@ -128,7 +135,7 @@ export function createKnownProfiles(
   async function load(
     scope: ChangedScope,
     wanted: readonly number[],
-    stored: () => Promise<void>,
+    ahead: NewsAhead,
   ): Promise<Map<number, Known>> {
     const { account } = scope;
     const uses = usesOf.get(account);
@@ -146,7 +153,6 @@ export function createKnownProfiles(
       }
     }
     if (missing.length > 0 && missing.length <= limits.readAtOnce) {
-      await stored();
       // Also of metrics that no criterion of this round looks at.
       const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
       const ids = new Map(scope.metrics);
@@ -157,6 +163,10 @@ export function createKnownProfiles(
       ]);
       for (const [profile, facts] of read) {
         const known = { ...facts, uses, gone: gone.has(profile), weight: 0 };
+        const isWhole = ahead
+          .about(account, profile)
+          .every((change) => learn(known, change, limits.eventsPerProfile));
+        if (!isWhole) continue;
         keep(keyOf(account, profile), known);
         found.set(profile, known);
       }
@@ -185,15 +195,15 @@ export function createKnownProfiles(
         else forget(key);
       }
     },
-    async evaluate(scope, subjects, criteria, stored) {
+    async evaluate(scope, subjects, criteria, ahead) {
       const wanted = [...new Set(subjects.map(({ profile }) => profile))];
       const isMuch =
         wanted.length > limits.profilesAtOnce || subjects.length * criteria.length > limits.questionsAtOnce;
-      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted, stored);
+      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted, ahead);
       // ClickHouse may be ahead of the news: who is evaluated there once is read again, or would seem to turn back.
       if (isMuch) for (const profile of wanted) forget(keyOf(scope.account, profile));
       const others = subjects.filter(({ profile }) => !known.has(profile));
-      if (others.length > 0 || !criteria.every(isCheap)) await stored();
+      if (others.length > 0 || !criteria.every(isCheap)) await ahead.stored();
       const [ofOthers, ofAll, gone] = await Promise.all([
         others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isCheap)),
         criteria.every(isCheap)

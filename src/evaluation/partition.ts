@@ -137,6 +137,8 @@ export async function openPartition(
     if (!(await debts.settled(NEWS_WAIT_MS, signal))) throw new NotStored();
   }
 
+  const ahead = { stored, about: (account: number, profile: number) => debts.about(account, profile) };
+
   async function evaluate(
     account: number,
     subjects: readonly Subject[],
@@ -145,7 +147,7 @@ export async function openPartition(
     const criteria = new Map<string, Criterion>();
     for (const segment of segments)
       for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
-    return known.evaluate(await scopeFor(account, segments), subjects, [...criteria.values()], stored);
+    return known.evaluate(await scopeFor(account, segments), subjects, [...criteria.values()], ahead);
   }
 
   /** Asks, compares with what is stored, and returns the differences at one instant. */
@@ -265,7 +267,7 @@ export async function openPartition(
       const { account } = message;
       if (message.kind === 'profiles') {
         if (merges.size > 0) await flush();
-        if (message.debt !== undefined) debts.note(message.debt);
+        if (message.debt !== undefined) debts.note(message.debt, account, message.changes);
         const list = changes.get(account) ?? [];
         changes.set(account, list);
         for (const change of message.changes) list.push(change);

@@ -79,7 +79,10 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
     holds: async (...profiles: number[]): Promise<boolean[]> => {
       const subjects = profiles.map((profile) => ({ profile, instant: NOW }));
       const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
-      const { truths } = await known.evaluate(scope, subjects, criteria, () => Promise.resolve());
+      const { truths } = await known.evaluate(scope, subjects, criteria, {
+        stored: () => Promise.resolve(),
+        about: () => [],
+      });
       return subjects.map((subject) => truths(subject, criterionKey(criterion)));
     },
   };
