@@ -65,6 +65,8 @@ const PROFILES_PER_ROUND = 5_000;
 const SAVE_WATERMARK_MS = 1_000;
 /** News are evaluated meanwhile, as far as they are known. */
 const CLOCK_WAITS_MS = 250;
+/** Of more profiles at once, nobody is looked at before the others. */
+const MOST_APART = 300;
 /** A clock that is this late is waited for. */
 const CLOCK_LATE_MS = 2_000;
 const NEWS_WAIT_MS = 60_000;
@@ -188,8 +190,12 @@ export async function openPartition(
     const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
     const questions = questionsOf(index, changes);
     // Whoever is known does not wait for what has to be read about others.
-    const isKnown = ({ profile }: Question) => known.holds(account, profile);
-    for (const part of [questions.filter(isKnown), questions.filter((one) => !isKnown(one))]) {
+    const profiles = new Set(changes.map(({ profile }) => profile));
+    const held = new Set(
+      profiles.size <= MOST_APART ? [...profiles].filter((profile) => known.holds(account, profile)) : [],
+    );
+    for (const isHeld of [true, false]) {
+      const part = questions.filter(({ profile }) => held.has(profile) === isHeld);
       const found = await answer(account, part, instant);
       await write(found.map((difference) => entryOf(account, difference)));
       for (const { reason } of found) {
