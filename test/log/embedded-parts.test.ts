@@ -55,7 +55,7 @@ describe('shares of a group', () => {
 });
 
 describe('the append queue', () => {
-  it('writes together what came while a write was under way, one write at a time, in order', async () => {
+  it('writes together what is appended together or came while a write was under way, one write at a time, in order', async () => {
     const writes: number[][] = [];
     let running = 0;
     let next = 0;
@@ -66,10 +66,15 @@ describe('the append queue', () => {
       running--;
       return calls.map((call) => call.records.map(() => next++));
     });
-    const one = queue.append('t', records(0, ['a']));
+    const one = [queue.append('t', records(0, ['a'])), queue.append('u', records(0, []))];
+    const also = queue.append('u', records(0, ['x']));
+    await new Promise((resolve) => setTimeout(resolve, 2));
     const rest = [queue.append('t', records(0, ['b', 'c'])), queue.append('u', records(0, ['d']))];
-    expect(await Promise.all([one, ...rest])).toEqual([[0], [1, 2], [3]]);
-    expect(writes).toEqual([[1], [2, 1]]);
+    expect(await Promise.all([...one, also, ...rest])).toEqual([[0], [], [1], [2, 3], [4]]);
+    expect(writes).toEqual([
+      [1, 1],
+      [2, 1],
+    ]);
   });
 
   it('refuses what memory should not hold, and recovers', async () => {
@@ -99,6 +104,7 @@ describe('the append queue', () => {
       return calls.map((call) => call.records.map(() => 7));
     });
     const first = queue.append('t', records(0, ['a']));
+    await Promise.resolve();
     const second = queue.append('t', records(0, ['b']));
     await expect(first).rejects.toThrow('disk full');
     expect(await second).toEqual([7]);
