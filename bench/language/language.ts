@@ -1,7 +1,5 @@
 /** `language`: how long each kind of condition takes over all profiles, beside the bare scan of the columns it reads. */
-import path from 'node:path';
 import { countAudience, type AudienceDeps } from '../../src/evaluation/audience.ts';
-import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
 import { createCriterionSets, type CriterionSets } from '../../src/evaluation/criterion-sets.ts';
 import { GRACE_MS } from '../../src/evaluation/kept-sets.ts';
 import { createParameters } from '../../src/evaluation/parameters.ts';
@@ -9,16 +7,15 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import type { Condition } from '../../src/segments/ast.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
-import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import { encodeChange } from '../../src/storage/profile-changes.ts';
 import { PROFILE_CHANGES, TOPICS } from '../../src/storage/topics.ts';
 import { createLive } from '../../src/streaming/live.ts';
+import { withEngines } from '../lib/engines.ts';
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
-import { inFolder, withEnding } from '../lib/service.ts';
 import { median, round } from '../lib/stats.ts';
 import { CONDITIONS, DRAFT, nextCondition, type Scan } from './conditions.ts';
 import { makeAccount, NOW, type BenchAccount, type DataSize } from './data.ts';
@@ -41,55 +38,40 @@ interface Measurement {
 /** Counts with the code that answers `audience`, in this process, over private engines. */
 export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<Outcome> {
   const machine = describeMachine({ embedded: true });
-  return inFolder(async (folder) => {
-    const options = { dataDir: path.join(folder, 'data'), logger: createLogger('error') };
-    const stops: (() => Promise<void>)[] = [];
-    const stop = async () => {
-      for (let one = stops.pop(); one; one = stops.pop()) await one();
+  return withEngines(async ({ mysql, clickhouse, later }) => {
+    console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
+    const owner = await makeAccount({ mysql, clickhouse }, size);
+    const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
+    const { conditions, faults } = await measureConditions(deps, owner, size, runs);
+    const { close, ...draftDeps } = await withSets(deps);
+    later(close);
+    const draft = await measureDraft(draftDeps, owner, runs);
+    return {
+      name: 'language',
+      machine,
+      parameters: { ...size, runs },
+      lines: [
+        ...conditions.map(({ name, seconds, scanSeconds, ratio }) => ({
+          label: `${name} (${ms(seconds)}, scan ${ms(scanSeconds)})`,
+          value: ratio,
+          unit: '×',
+          bar: 3,
+        })),
+        {
+          label: `draft.ratio (${ms(draft.seconds)}, alone ${ms(draft.aloneSeconds)})`,
+          value: draft.ratio,
+          unit: '×',
+          bar: 1.2,
+        },
+        {
+          label: `draft.busyRatio (${ms(draft.busySeconds)}, ${CHANGED} people did something meanwhile)`,
+          value: draft.busyRatio,
+          unit: '×',
+        },
+      ],
+      figures: { conditions, draft },
+      faults: [...faults, ...(draft.isRight ? [] : ['a draft was counted wrongly from sets in memory'])],
     };
-    return withEnding(stop, async () => {
-      const mariaDb = await startEmbeddedMariaDb(options);
-      stops.push(() => mariaDb.stop());
-      const mysql = await openMySql(mariaDb.url);
-      stops.push(() => mysql.close());
-      const clickhouseEngine = await startEmbeddedClickHouse(options);
-      stops.push(() => clickhouseEngine.stop());
-      const clickhouse = await openClickHouse(clickhouseEngine.url);
-      stops.push(() => clickhouse.close());
-      console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
-      const owner = await makeAccount({ mysql, clickhouse }, size);
-      const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
-      const { conditions, faults } = await measureConditions(deps, owner, size, runs);
-      const { close, ...draftDeps } = await withSets(deps);
-      stops.push(close);
-      const draft = await measureDraft(draftDeps, owner, runs);
-      return {
-        name: 'language',
-        machine,
-        parameters: { ...size, runs },
-        lines: [
-          ...conditions.map(({ name, seconds, scanSeconds, ratio }) => ({
-            label: `${name} (${ms(seconds)}, scan ${ms(scanSeconds)})`,
-            value: ratio,
-            unit: '×',
-            bar: 3,
-          })),
-          {
-            label: `draft.ratio (${ms(draft.seconds)}, alone ${ms(draft.aloneSeconds)})`,
-            value: draft.ratio,
-            unit: '×',
-            bar: 1.2,
-          },
-          {
-            label: `draft.busyRatio (${ms(draft.busySeconds)}, ${CHANGED} people did something meanwhile)`,
-            value: draft.busyRatio,
-            unit: '×',
-          },
-        ],
-        figures: { conditions, draft },
-        faults: [...faults, ...(draft.isRight ? [] : ['a draft was counted wrongly from sets in memory'])],
-      };
-    });
   });
 }
 

@@ -1,13 +1,10 @@
 /** A private Tidemark over engines that the benchmark itself reaches too: data goes in below, questions above. */
-import path from 'node:path';
-import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { openClickHouse, openMySql } from '../../src/service.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { accounts } from '../../src/storage/mysql/schema.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { createApi, type Api } from '../lib/api.ts';
-import { inFolder, startService, withEnding, type Target } from '../lib/service.ts';
+import { withEngines } from '../lib/engines.ts';
+import { startService, type Target } from '../lib/service.ts';
 
 export interface Rig {
   target: Target;
@@ -24,26 +21,11 @@ export interface Rig {
 
 /** Runs `work` with engines and a Tidemark of its own, which end with it, data and all. */
 export async function withRig<Result>(work: (rig: Rig) => Promise<Result>): Promise<Result> {
-  return inFolder(async (folder) => {
-    const options = { dataDir: path.join(folder, 'engines'), logger: createLogger('error') };
-    const stops: (() => Promise<void>)[] = [];
-    const stop = async () => {
-      for (let one = stops.pop(); one; one = stops.pop()) await one();
-    };
-    return withEnding(stop, async () => {
-      const mariaDb = await startEmbeddedMariaDb(options);
-      stops.push(() => mariaDb.stop());
-      const clickhouseEngine = await startEmbeddedClickHouse(options);
-      stops.push(() => clickhouseEngine.stop());
-      const env = { MYSQL_URL: mariaDb.url, CLICKHOUSE_URL: clickhouseEngine.url };
-      const service = await startService({ folder, command: 'node', env });
-      stops.push(() => service.stop());
-      const mysql = await openMySql(mariaDb.url);
-      stops.push(() => mysql.close());
-      const clickhouse = await openClickHouse(clickhouseEngine.url);
-      stops.push(() => clickhouse.close());
-      return work({ ...(await rigOf(service, mysql, clickhouse)), folder, processes: [process.pid] });
-    });
+  return withEngines(async ({ folder, mysqlUrl, clickhouseUrl, mysql, clickhouse, later }) => {
+    const env = { MYSQL_URL: mysqlUrl, CLICKHOUSE_URL: clickhouseUrl };
+    const service = await startService({ folder, command: 'node', env });
+    later(() => service.stop());
+    return work({ ...(await rigOf(service, mysql, clickhouse)), folder, processes: [process.pid] });
   });
 }
 

@@ -3,7 +3,7 @@ import type { Condition, Criterion } from '../segments/ast.ts';
 import type { ConditionOf } from '../segments/expand.ts';
 import { criteriaOf } from '../segments/normalise.ts';
 import { describe } from '../segments/text.ts';
-import { isLeaf } from '../segments/tree.ts';
+import { childrenOf, isLeaf } from '../segments/tree.ts';
 import { query } from '../storage/clickhouse/connect.ts';
 import {
   EVERYBODY,
@@ -122,9 +122,4 @@ export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf
       GROUP BY chunk
     )`;
   return { sql, parameters };
-}
-
-function childrenOf(node: Condition): Condition[] {
-  if (isLeaf(node)) return [];
-  return node.kind === 'not' ? [node.child] : node.children;
 }

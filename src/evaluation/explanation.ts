@@ -14,7 +14,7 @@ import { profileFacts } from '../segments/facts.ts';
 import { criteriaOf, criterionKey, normalise } from '../segments/normalise.ts';
 import { evaluate } from '../segments/reference.ts';
 import { describe } from '../segments/text.ts';
-import { isLeaf } from '../segments/tree.ts';
+import { childrenOf, isLeaf } from '../segments/tree.ts';
 import { countProfileEvents, readProfileEvents } from '../storage/clickhouse/profile-events.ts';
 import { readAccount } from '../storage/mysql/accounts.ts';
 import { metricsOf, type AudienceDeps } from './audience.ts';
@@ -104,7 +104,7 @@ export async function explainProfile(
 
   const visit = (node: Condition): ExplanationNode => {
     if (criteriaOf(node).every(known)) return explain(node, facts, at, context);
-    const children = isLeaf(node) ? [] : (node.kind === 'not' ? [node.child] : node.children).map(visit);
+    const children = childrenOf(node).map(visit);
     const satisfied = isLeaf(node)
       ? isTrue(meaningOf(node), truthOf)
       : combined(

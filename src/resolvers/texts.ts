@@ -3,7 +3,7 @@ import { decodeNumber } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
 import { describe } from '../segments/index.ts';
 import { criteriaOf } from '../segments/normalise.ts';
-import { isLeaf } from '../segments/tree.ts';
+import { childrenOf } from '../segments/tree.ts';
 import { accountOf, type Context } from './context.ts';
 
 export async function textOf(ctx: Context, condition: Condition): Promise<string> {
@@ -31,11 +31,6 @@ export async function withTexts<Node extends Described<Node>>(
     }),
   });
   return visit(root, condition);
-}
-
-function childrenOf(condition: Condition): Condition[] {
-  if (isLeaf(condition)) return [];
-  return condition.kind === 'not' ? [condition.child] : condition.children;
 }
 
 /** Ids of segments that are not there (any more) stand for themselves. */

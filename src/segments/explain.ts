@@ -3,7 +3,7 @@ import type { Condition, Context, ProfileFacts } from './ast.ts';
 import { findingOf, type Finding } from './findings.ts';
 import { describe } from './text.ts';
 import { timelines } from './timeline.ts';
-import { isLeaf } from './tree.ts';
+import { childrenOf, isLeaf } from './tree.ts';
 
 export interface Explanation {
   /** The node, as a sentence. */
@@ -27,13 +27,12 @@ export function explain(
   const timelineOf = timelines(condition, facts, at, context);
   const visit = (node: Condition): Explanation => {
     const { initially, flips } = timelineOf(node);
-    const children = 'children' in node ? node.children : node.kind === 'not' ? [node.child] : [];
     return {
       text: describe(node),
       satisfied: initially,
       finding: isLeaf(node) ? findingOf(node, facts, { at, timeZone: context.timeZone }) : null,
       flipsAt: flips[0] ?? null,
-      children: children.map(visit),
+      children: childrenOf(node).map(visit),
     };
   };
   return visit(condition);

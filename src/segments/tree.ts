@@ -6,3 +6,9 @@ export function isLeaf(node: Condition): node is Leaf;
 export function isLeaf({ kind }: Condition): boolean {
   return kind !== 'all' && kind !== 'any' && kind !== 'not';
 }
+
+/** Of all, any and not, in their order. */
+export function childrenOf(node: Condition): Condition[] {
+  if (isLeaf(node)) return [];
+  return node.kind === 'not' ? [node.child] : node.children;
+}
