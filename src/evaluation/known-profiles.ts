@@ -43,7 +43,7 @@ export interface KnownProfiles {
 export interface NewsAhead {
   /** Resolves when ClickHouse has all that was applied. */
   stored(): Promise<void>;
-  /** News of the profile that it may lack, in their order. They say all: none is `whole` but of a creation. */
+  /** News of the profile that it may lack now, in their order. They say all: none is `whole` but of a creation. */
   about(account: number, profile: number): readonly ProfileChange[];
 }
 
@@ -153,6 +153,8 @@ export function createKnownProfiles(
       }
     }
     if (missing.length > 0 && missing.length <= limits.readAtOnce) {
+      // Before the reading: what ClickHouse has received when it ends, it may not have had when it began.
+      const lacking = new Map(missing.map((profile) => [profile, ahead.about(account, profile)]));
       // Also of metrics that no criterion of this round looks at.
       const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
       const ids = new Map(scope.metrics);
@@ -163,10 +165,8 @@ export function createKnownProfiles(
       ]);
       for (const [profile, facts] of read) {
         const known = { ...facts, uses, gone: gone.has(profile), weight: 0 };
-        const isWhole = ahead
-          .about(account, profile)
-          .every((change) => learn(known, change, limits.eventsPerProfile));
-        if (!isWhole) continue;
+        const news = lacking.get(profile) ?? [];
+        if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) continue;
         keep(keyOf(account, profile), known);
         found.set(profile, known);
       }

@@ -43,9 +43,12 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
   if (!criterion) throw new Error('no criterion');
   const known = createKnownProfiles({ clickhouse, mysql }, limits);
   known.use(account, usesOf(criteria), 10);
+  /** News that ClickHouse may lack. */
+  let lacking: ProfileChange[] = [];
   return {
     known,
     account,
+    lack: (news: ProfileChange[]) => void (lacking = news),
     /** Into ClickHouse, as ingest does before it tells the news, which are returned. */
     order: async (profile: number, properties: Record<string, unknown> = {}): Promise<ProfileChange> => {
       const id = uuidOf(eventKey(`order-${++ids}`));
@@ -81,7 +84,7 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
       const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
       const { truths } = await known.evaluate(scope, subjects, criteria, {
         stored: () => Promise.resolve(),
-        about: () => [],
+        about: (_account, profile) => lacking.filter((change) => change.profile === profile),
       });
       return subjects.map((subject) => truths(subject, criterionKey(criterion)));
     },
@@ -205,4 +208,14 @@ it('nor does someone whom a segment has just been populated with', async () => {
   await order(1);
   known.use(account, { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set() }, 10);
   expect(await holds(1)).toEqual([true]);
+});
+
+it('news that arrive in ClickHouse while a history is read there are in what was read or added to it', async () => {
+  const { order, lack, holds } = setUp(orders(1));
+  const news = { ...(await order(2)), profile: 1 };
+  lack([news]);
+  const answer = holds(1);
+  // Settled meanwhile, and so forgotten; the reading may have begun before.
+  lack([]);
+  expect(await answer).toEqual([true]);
 });
