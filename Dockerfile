@@ -21,4 +21,4 @@ VOLUME /data
 EXPOSE 4000
 
 # Not through npm: the signals must reach Tidemark itself.
-CMD ["node", "--import", "tsx", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=64", "--import", "tsx", "src/main.ts"]

@@ -101,7 +101,7 @@ export async function startService(options: {
   const [program, args] =
     command === 'npm start'
       ? ['npm', ['start', '--silent']]
-      : [process.execPath, ['--import', 'tsx', 'src/main.ts']];
+      : [process.execPath, ['--max-semi-space-size=64', '--import', 'tsx', 'src/main.ts']];
   const begun = performance.now();
   const child = spawn(program, args, {
     cwd: ROOT,
