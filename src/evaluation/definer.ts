@@ -3,11 +3,16 @@ import { canonicalJson } from '../segments/canonical.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { markInForce, readNotInForce, type StoredDefinition } from '../storage/mysql/definitions.ts';
 import { readFamily } from '../storage/mysql/references.ts';
-import type { ChangeCause } from '../storage/profile-changes.ts';
+import type { ChangeCause, ProfileChange } from '../storage/profile-changes.ts';
+import { evaluatorPartition } from '../storage/topics.ts';
 import type { Scope } from './all-profiles.ts';
 import { dependentsOf, inForceIn, segmentFrom, TooLarge, writtenOut } from './dependents.ts';
+import { createForming, type Formation } from './forming.ts';
+import { holdingNow, turnedMeanwhile } from './meanwhile.ts';
 import { diffWithStored } from './memberships.ts';
+import type { Populations, Staged } from './populations.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
+import { stageCorrections, stagedMembers } from './staged-members.ts';
 import {
   giveUp,
   isFaultOfDefinition,
@@ -17,10 +22,18 @@ import {
 } from './writer.ts';
 
 export interface Definer {
-  /** Brings the present version into force, unless this one or a newer one is. Throws Fenced. */
+  /**
+   * Brings the present version into force, unless this one or a newer one is. A new segment comes into force later, when
+   * its first members have been computed. Throws Fenced.
+   */
   define(account: number, segment: number, version: number): Promise<void>;
+  /** To be told all changes, before they are evaluated. */
+  note(account: number, changes: readonly ProfileChange[]): void;
+  /** A segment that has been deleted. */
+  drop(segment: number): void;
   /** Brings into force what nobody has announced. */
   catchUp(): Promise<void>;
+  close(): void;
 }
 
 /** What the partition has. */
@@ -39,13 +52,22 @@ export interface DefinerParts {
   chunksFor: (account: number) => Promise<number[]>;
   /** What is remembered of the members is not true any more. */
   forget: (segment: number) => void;
+  /** Resolves when ClickHouse has all that was taken. */
+  stored: () => Promise<void>;
+  /** Does work when the partition has nothing else to do. */
+  turn: (work: () => Promise<void>) => Promise<void>;
 }
 
+/** Changes that are written with a population in one go. */
+const MOST_TOLD = 5_000;
+
 export function createDefiner(
-  deps: WriterDeps & { logger: Logger },
+  deps: WriterDeps & { logger: Logger; populations: Populations },
   partition: number,
-  { writer, registry, write, scopeFor, put, chunksFor, forget }: DefinerParts,
+  parts: DefinerParts,
 ): Definer {
+  const { writer, registry, write, scopeFor, put, chunksFor, forget } = parts;
+  const forming = createForming(deps, partition, { turn: parts.turn, finish, fail });
   const isInForce = (segment: number, version: number) => (registry.get(segment)?.version ?? 0) >= version;
 
   /** A definition that cannot be computed must not stop the partition. */
@@ -59,18 +81,22 @@ export function createDefiner(
     if (own?.segment !== segment) return;
     for (const stored of family) {
       if (isInForce(stored.segment, stored.version)) continue;
-      const reason = await tried(stored, () => bringIntoForce(stored));
-      if (reason === null) continue;
-      if (stored !== own) {
-        await giveUp(
-          deps.mysql,
-          segment,
-          own.version,
-          `a segment that it refers to cannot be computed: ${reason}`,
-        );
+      const isForming = (forming.get(stored.segment)?.stored.version ?? 0) >= stored.version;
+      const reason = isForming ? null : await tried(stored, () => bringIntoForce(stored));
+      if (reason !== null) {
+        if (stored !== own) await giveUpBecauseOf(reason, own);
+        return;
       }
+      const formation = forming.get(stored.segment);
+      if (!formation) continue;
+      if (stored !== own) formation.waiting.set(segment, own);
       return;
     }
+  }
+
+  async function giveUpBecauseOf(reason: string, { segment, version }: StoredDefinition): Promise<void> {
+    const why = `a segment that it refers to cannot be computed: ${reason}`;
+    await giveUp(deps.mysql, segment, version, why);
   }
 
   /** Null when it was done, or else why the segment was given up. */
@@ -93,15 +119,80 @@ export function createDefiner(
    * it again, and finds no difference where there is none any more.
    */
   async function bringIntoForce(stored: StoredDefinition): Promise<void> {
-    const { account, segment, version } = stored;
+    const { account, segment } = stored;
     const next = segmentFrom(stored, inForceIn(registry, account));
     const at = writer.advance(0);
     const chunks = await chunksFor(account);
     if (registry.get(segment)) await redefine(next, 'DEFINITION', at, chunks);
-    else if (chunks.length > 0) {
-      await writer.populate(account, { segment, version, condition: next.condition, at, chunks });
-      forget(segment);
+    else if (chunks.length > 0) return forming.begin(stored, next, { at, chunks });
+    await settle(next, at, chunks);
+  }
+
+  async function finish(formation: Formation, staged: Staged): Promise<void> {
+    await conclude(formation, () => complete(formation, staged));
+  }
+
+  async function fail(formation: Formation, error: unknown): Promise<void> {
+    const { segment } = formation.next;
+    await conclude(formation, () => Promise.reject(error as Error)).catch((another: unknown) => {
+      // It is begun again with what nobody has announced.
+      forming.drop(segment);
+      deps.logger.warn({ partition, segment, err: another }, 'a population has failed');
+    });
+  }
+
+  async function conclude({ stored, waiting }: Formation, work: () => Promise<void>): Promise<void> {
+    const reason = await tried(stored, work);
+    if (reason !== null) forming.drop(stored.segment);
+    // It has been begun anew.
+    if (forming.get(stored.segment)) return;
+    for (const one of waiting.values()) {
+      if (reason === null) await define(one.account, one.segment, one.version);
+      else await giveUpBecauseOf(reason, one);
     }
+  }
+
+  /**
+   * What has happened to people meanwhile is told behind the population, unless it is too much; what only time has
+   * turned is part of it.
+   */
+  async function complete({ stored, next, index, noted, waiting }: Formation, staged: Staged): Promise<void> {
+    const { account, segment, version } = stored;
+    await parts.stored();
+    const at = writer.advance(staged.at);
+    const scope = await scopeFor(account, [next]);
+    const turned = await turnedMeanwhile(deps.clickhouse, scope, index, [staged.at, at]);
+    const now = segmentFrom(stored, inForceIn(registry, account));
+    const chunks = await chunksFor(account);
+    // A day has begun for everybody, or a segment that it refers to has been edited.
+    if (turned === null || canonicalJson(now.condition) !== canonicalJson(next.condition)) {
+      forming.begin(stored, now, { at, chunks }, waiting);
+      return;
+    }
+    const mine = [...turned].filter((profile) => evaluatorPartition(account, profile) === partition);
+    const asked = [...new Set([...noted.keys(), ...mine])];
+    const run = { account, run: staged.run };
+    const [holding, computed] = await Promise.all([
+      holdingNow(deps, scope, next, asked, at),
+      stagedMembers(deps.clickhouse, run, [...noted.keys()]),
+    ]);
+    const changed = [...noted].filter(([profile]) => holding.has(profile) !== computed.has(profile));
+    const told = new Map(changed.length <= MOST_TOLD ? changed : []);
+    const corrected = asked.filter((profile) => !told.has(profile));
+    await stageCorrections(deps.clickhouse, run, corrected, (profile) => holding.has(profile));
+    const entries = [...told].map(([profile, reason]): NewEntry => {
+      const kind = holding.has(profile) ? 'ENTERED' : 'EXITED';
+      return { account, segment, version, profile, kind, ...reason };
+    });
+    const { condition } = next;
+    await writer.populate(account, { segment, version, condition, at, chunks, run: staged.run }, entries);
+    forget(segment);
+    forming.drop(segment);
+    await put(next);
+  }
+
+  async function settle(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
+    const { account, segment, version } = next;
     await put(next);
     const others = registry.account(account)?.segments.values() ?? [];
     for (const dependent of dependentsOf(others, segment)) {
@@ -151,5 +242,11 @@ export function createDefiner(
     }
   }
 
-  return { define, catchUp };
+  return {
+    define,
+    note: (account, changes) => forming.note(account, changes),
+    drop: (segment) => forming.drop(segment),
+    catchUp,
+    close: () => forming.close(),
+  };
 }

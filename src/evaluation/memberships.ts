@@ -3,7 +3,7 @@
  */
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
-import { selectMembers, type Scope } from './all-profiles.ts';
+import { selectMembers, type ChunkQuery, type Scope } from './all-profiles.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 
 const CHUNK_SIZE = 2 ** CHUNK_BITS;
@@ -111,20 +111,18 @@ export async function storedMemberships(
 }
 
 /**
- * The first population of a segment: computed and stored inside ClickHouse, a row per chunk. The token makes it
- * happen once; the order makes it one block, which a token needs. What is stored is the difference from what is stored
+ * The first population of a segment: stored inside ClickHouse from a SELECT of members by chunk, over some of the
+ * account's chunks. The token makes it happen once; the order makes it one block, which a token needs. What is stored is the difference from what is stored
  * already: whoever died between populating and saying so is followed by one who populates again, under another token.
  */
 export async function populate(
   clickhouse: ClickHouse,
-  segment: number,
-  condition: NormalCondition,
-  scope: Scope & { chunks: readonly number[] },
+  target: { account: number; segment: number; chunks: readonly number[] },
+  { sql, parameters }: ChunkQuery,
   token: string,
 ): Promise<void> {
-  const { sql, parameters } = selectMembers(condition, scope);
-  const account = parameters.add('UInt32', scope.account);
-  const id = parameters.add('UInt32', segment);
+  const account = parameters.add('UInt32', target.account);
+  const id = parameters.add('UInt32', target.segment);
   await command(
     clickhouse,
     // No alias for the state: WHERE would take it for the column.
@@ -140,7 +138,7 @@ export async function populate(
        SELECT chunk, groupBitmapXorMergeState(members) AS members
        FROM memberships
        WHERE account = ${account} AND segment = ${id}
-         AND chunk IN ${parameters.add('Array(UInt16)', scope.chunks)}
+         AND chunk IN ${parameters.add('Array(UInt16)', target.chunks)}
        GROUP BY chunk
      )
      WHERE bitmapCardinality(members) > 0

@@ -26,6 +26,7 @@ import { createKnownProfiles, type KnownLimits } from './known-profiles.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
 import { midnightsIn, turnedBetween } from './midnights.ts';
+import type { Populations } from './populations.ts';
 import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
 import {
   beginningsOf,
@@ -45,6 +46,15 @@ export interface PartitionDeps extends WriterDeps {
   knownLimits?: KnownLimits;
 }
 
+/** What a partition needs of the process that owns it. */
+export interface Owner {
+  populations: Populations;
+  /** Does work when the partition has nothing else to do. */
+  turn: (work: () => Promise<void>) => Promise<void>;
+  /** Ends what waits for others. */
+  signal?: AbortSignal;
+}
+
 export interface EvaluatorPartition {
   /** Messages of the partition, in order. */
   take(messages: ProfileChangeMessage[]): Promise<void>;
@@ -56,6 +66,8 @@ export interface EvaluatorPartition {
   catchUp(): Promise<void>;
   /** Resolves when ClickHouse has all that was published; to be awaited before the partition is left. */
   written(): Promise<void>;
+  /** Ends what goes on beside. */
+  close(): void;
 }
 
 type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
@@ -71,11 +83,11 @@ const MOST_APART = 300;
 const CLOCK_LATE_MS = 2_000;
 const NEWS_WAIT_MS = 60_000;
 
-/** Takes the partition over and reads which segments are in force in it. `signal` ends what waits for others. */
+/** Takes the partition over and reads which segments are in force in it. */
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  signal?: AbortSignal,
+  { populations, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
@@ -184,6 +196,7 @@ export async function openPartition(
 
   async function takeChanges(account: number, changes: ProfileChange[]): Promise<void> {
     present.add(account);
+    definer.note(account, changes);
     known.apply(account, changes);
     const index = registry.account(account);
     if (!index) return;
@@ -239,11 +252,13 @@ export async function openPartition(
     );
   }
 
-  const definer = createDefiner(deps, partition, {
+  const definer = createDefiner({ ...deps, populations }, partition, {
     writer,
     registry,
     write,
     scopeFor,
+    stored,
+    turn,
     async put(segment) {
       await metricsFor(segment.account, [segment]);
       registry.put(segment);
@@ -288,6 +303,7 @@ export async function openPartition(
           await stored();
           await definer.define(account, message.segment, message.version);
         } else {
+          definer.drop(message.segment);
           registry.remove(message.segment);
           cache.forget(message.segment);
         }
@@ -357,7 +373,14 @@ export async function openPartition(
     await debts.settled(CLOCK_WAITS_MS, signal);
   }
 
-  return { take, ready, tick, catchUp, written: () => writer.written() };
+  return {
+    take,
+    ready,
+    tick,
+    catchUp,
+    written: () => writer.written(),
+    close: () => definer.close(),
+  };
 }
 
 /** A question per profile and segment that a change can touch, with the last such change each way as its reason. */

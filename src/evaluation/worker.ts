@@ -5,6 +5,7 @@ import { sendDeadLetter } from '../storage/dead-letters.ts';
 import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { EVALUATOR_GROUP, PROFILE_CHANGES } from '../storage/topics.ts';
 import { openPartition, type EvaluatorPartition, type PartitionDeps } from './partition.ts';
+import { createPopulations } from './populations.ts';
 
 const TICK_MS = 500;
 const CATCH_UP_MS = 15_000;
@@ -24,6 +25,7 @@ interface OpenPartition {
 /** Takes its share of the evaluator partitions until it is closed. */
 export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> {
   const open = new Map<number, OpenPartition>();
+  const populations = createPopulations(deps);
 
   /** Runs work when the partition is free; the order of calls is the order of work. */
   function exclusively(
@@ -32,7 +34,10 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     work: (partition: EvaluatorPartition) => Promise<void>,
   ): Promise<void> {
     const run = entry.busy.then(async () => {
-      if (entry.broken) entry.partition = await takeOver(number, entry.stop.signal);
+      if (entry.broken) {
+        entry.partition.close();
+        entry.partition = await takeOver(number, entry.stop.signal, () => entry);
+      }
       entry.broken = true;
       await work(entry.partition);
       entry.broken = false;
@@ -74,15 +79,27 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
   }
 
   /** Whatever its last owner was bringing into force comes before anything else: the members may be of it already. */
-  async function takeOver(number: number, stop: AbortSignal): Promise<EvaluatorPartition> {
-    const partition = await openPartition(deps, number, stop);
-    await partition.catchUp();
+  async function takeOver(
+    number: number,
+    signal: AbortSignal,
+    entryOf: () => OpenPartition | Promise<OpenPartition>,
+  ): Promise<EvaluatorPartition> {
+    const turn = async (work: () => Promise<void>) => exclusively(number, await entryOf(), work);
+    const partition = await openPartition(deps, number, { populations, turn, signal });
+    try {
+      await partition.catchUp();
+    } catch (error) {
+      partition.close();
+      throw error;
+    }
     return partition;
   }
 
   async function assign(_topic: string, number: number): Promise<void> {
     const stop = new AbortController();
-    const partition = await takeOver(number, stop.signal);
+    let opened: (entry: OpenPartition) => void = () => {};
+    const opening = new Promise<OpenPartition>((resolve) => (opened = resolve));
+    const partition = await takeOver(number, stop.signal, () => opening);
     const entry: OpenPartition = {
       partition,
       broken: false,
@@ -91,6 +108,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
       clock: Promise.resolve(),
     };
     open.set(number, entry);
+    opened(entry);
     entry.clock = keepTime(number, entry);
   }
 
@@ -98,6 +116,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     const entry = open.get(number);
     if (!entry) return;
     entry.stop.abort();
+    entry.partition.close();
     await entry.clock;
     await entry.busy;
     // Otherwise the next owner does it.

@@ -13,13 +13,15 @@ import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhou
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { NormalCondition } from '../segments/ast.ts';
-import { markFailed } from '../storage/mysql/definitions.ts';
+import { markFailed, markInForce } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
 import { putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { scopeOf } from './audience.ts';
 import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
+import { selectMembers } from './all-profiles.ts';
 import { populate } from './memberships.ts';
+import { selectStaged } from './staged-members.ts';
 
 export interface WriterDeps {
   log: Log;
@@ -41,6 +43,8 @@ interface Population {
   condition?: NormalCondition;
   at: number;
   chunks: number[];
+  /** Where the members have been staged. Absent from what older versions have put down. */
+  run?: string;
 }
 
 interface Pending {
@@ -64,8 +68,11 @@ export interface MembershipWriter {
   write(entries: NewEntry[]): Promise<void>;
   /** Resolves when ClickHouse has all that was written. */
   written(): Promise<void>;
-  /** Populates a segment for the first time. Throws Fenced. */
-  populate(account: number, population: Population): Promise<void>;
+  /**
+   * Populates a segment for the first time, with what has been staged, and brings it into force; `entries` are what has
+   * become otherwise since. Throws Fenced.
+   */
+  populate(account: number, population: Population & { run: string }, entries: NewEntry[]): Promise<void>;
   /**
    * Time alone has changed nothing more up to here, and all that was to be written has been. Throws Fenced.
    */
@@ -99,6 +106,10 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     if (population) await carryOutPopulation(deps, first.account, population, token);
     await writeEntries(deps, owner, first.sequence, entries);
     await publish(deps.log, partition, entries);
+    if (!population) return;
+    const { segment, version, at } = population;
+    // Not later: what subscribers have been told would be populated over.
+    await markInForce(deps.mysql.db, partition, first.account, segment, version, at);
   };
 
   if (state.pending) {
@@ -152,7 +163,7 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
       }
     },
     written: () => inserts.written(),
-    async populate(account, population) {
+    async populate(account, population, entries) {
       await inserts.written();
       const { segment, version, at } = population;
       const step: NewEntry = {
@@ -165,10 +176,12 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
         at,
         event: null,
       };
-      const pending: Pending = { entries: numbered([step]), population };
-      await writePending(deps.mysql, partition, state.epoch, nextSequence + 1, await packed(pending));
-      nextSequence += 1;
+      const pending: Pending = { entries: numbered([step, ...entries]), population };
+      const behind = nextSequence + pending.entries.length;
+      await writePending(deps.mysql, partition, state.epoch, behind, await packed(pending));
+      nextSequence = behind;
       await carryOut(pending);
+      for (const { kind, cause } of entries) metrics.membershipChanges.inc({ kind, cause });
       // ClickHouse does not remember for ever what it has had already.
       await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
     },
@@ -204,11 +217,14 @@ async function carryOutPopulation(
   population: Population,
   token: string,
 ): Promise<void> {
-  const { segment, condition, at, chunks } = population;
+  const { segment, condition, at, chunks, run } = population;
   // Unless it was finished, the segment is not in force yet, and is populated anew.
   if (!condition) return;
-  const scope = await scopeOf(deps.mysql.db, account, condition);
-  await populate(deps.clickhouse, segment, condition, { ...scope, at, chunks }, token);
+  const members =
+    run === undefined
+      ? selectMembers(condition, { ...(await scopeOf(deps.mysql.db, account, condition)), at, chunks })
+      : selectStaged({ account, run }, chunks);
+  await populate(deps.clickhouse, { account, segment, chunks }, members, token);
 }
 
 interface InsertAhead {

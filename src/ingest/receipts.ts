@@ -1,11 +1,13 @@
 /**
  * Receipts: the places in the log that a write has taken. Waiting for one is comparing places: stored, when both
- * stores hold everything up to it; evaluated, when the evaluators have gone past what it caused.
+ * stores hold everything up to it; evaluated, when the evaluators have gone past what it caused, and the segments that
+ * were being computed then have their members.
  */
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { readIngestPositions } from '../storage/mysql/positions.ts';
+import { readComputing } from '../storage/mysql/segment-reads.ts';
 import {
   EVALUATOR_GROUP,
   INGEST_GROUP,
@@ -62,10 +64,15 @@ export async function waitForReceipt(
   if (stage === 'ACCEPTED') return { reached: true, stage };
   const deadline = deps.clock.now() + timeoutMs;
   let through: number[] | null = null;
+  // Whoever creates a segment and then writes expects it to be in the segment.
+  let computing = stage === 'EVALUATED' ? await readComputing(deps.mysql.db, account, null) : [];
   for (;;) {
     through ??= await storedThrough(deps, positions);
     if (through && stage === 'STORED') return { reached: true, stage };
-    if (through && (await isEvaluated(deps.log, through))) return { reached: true, stage };
+    if (through && (await isEvaluated(deps.log, through))) {
+      computing = await readComputing(deps.mysql.db, account, computing);
+      if (computing.length === 0) return { reached: true, stage };
+    }
     if (deps.clock.now() >= deadline || signal?.aborted) {
       return { reached: false, stage: through ? 'STORED' : 'ACCEPTED' };
     }

@@ -7,6 +7,7 @@ import {
   type DefinitionInput,
 } from '../evaluation/definitions.ts';
 import { containsProfile, listMembers } from '../evaluation/memberships.ts';
+import { readProgress } from '../evaluation/population-progress.ts';
 import type { UserError } from '../ingest/accept.ts';
 import { decodeNumber, encodeId } from '../runtime/global-ids.ts';
 import type { Condition } from '../segments/ast.ts';
@@ -19,6 +20,7 @@ import {
   type SegmentRow,
   type SegmentStatus,
 } from '../storage/mysql/segment-reads.ts';
+import { EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { NUMBER, numberOf, paginate, type Connection, type PageArgs } from './connections.ts';
 import { accountOf, type Context } from './context.ts';
 import { explainFor, type Explanation } from './explanations.ts';
@@ -64,6 +66,15 @@ export function segments(ctx: Context, args: SegmentsArgs): Promise<Connection<S
 
 export async function segmentStatus(ctx: Context, row: SegmentRow): Promise<SegmentStatus> {
   return statusOf(row, await ctx.loaders.populated.load(row.id));
+}
+
+/** What is done counts whole, what is being computed by what it has read; what is only queued is nothing yet. */
+export async function segmentProgress(ctx: Context, row: SegmentRow): Promise<number | null> {
+  const populated = await ctx.loaders.populated.load(row.id);
+  if (statusOf(row, populated) !== 'COMPUTING') return null;
+  const done = populated / EVALUATOR_PARTITIONS;
+  const part = await readProgress(ctx.deps.clickhouse, { account: accountOf(ctx), segment: row.id });
+  return done + (1 - done) * (part ?? 0);
 }
 
 export function segmentCondition(row: SegmentRow): unknown {

@@ -32,6 +32,12 @@ export const Segment = builder.objectRef<resolve.SegmentRow>('Segment').implemen
       description: 'Whether the members can be relied on.',
       resolve: (row, _, ctx) => resolve.segmentStatus(ctx, row),
     }),
+    progress: t.float({
+      nullable: true,
+      description:
+        'How far the members have been computed, from 0 to 1; null unless the status is COMPUTING.',
+      resolve: (row, _, ctx) => resolve.segmentProgress(ctx, row),
+    }),
     condition: t.field({
       type: 'JSON',
       description: 'The condition, in exactly the shape of ConditionInput: what came in can be sent back.',

@@ -6,6 +6,7 @@ import { selectMembers } from '../../src/evaluation/all-profiles.ts';
 import { copyEvents } from '../../src/evaluation/merge.ts';
 import { populate, storedMemberships } from '../../src/evaluation/memberships.ts';
 import { openPartition } from '../../src/evaluation/partition.ts';
+import { createPopulations } from '../../src/evaluation/populations.ts';
 import { newProfile } from '../../src/ingest/apply.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -90,9 +91,10 @@ async function membersOf(input: unknown): Promise<number> {
 
 it('populates the same members again after a death between populating and saying so', async () => {
   const everybody = condition({ not: { property: { path: 'email', filter: { exists: true } } } });
-  await populate(clickhouse, 1, everybody, scope, 'membership:0:1');
-  await populate(clickhouse, 1, everybody, scope, 'membership:0:1');
-  await populate(clickhouse, 1, everybody, scope, 'membership:0:2');
+  const target = { account: ACCOUNT, segment: 1, chunks: [0] };
+  await populate(clickhouse, target, selectMembers(everybody, scope), 'membership:0:1');
+  await populate(clickhouse, target, selectMembers(everybody, scope), 'membership:0:1');
+  await populate(clickhouse, target, selectMembers(everybody, scope), 'membership:0:2');
   const stored = await storedMemberships(clickhouse, ACCOUNT, [1], [1, 2, 3, 4]);
   expect(stored.get(1)).toEqual(new Set([1, 2, 3]));
 });
@@ -207,7 +209,9 @@ it('carries events on when the next merge was carried out before this one', asyn
     at: 1,
   });
   const number = evaluatorPartition(ACCOUNT, 13);
-  const partition = await openPartition({ log, mysql, clickhouse, clock: systemClock, logger }, number);
+  const deps = { log, mysql, clickhouse, clock: systemClock, logger };
+  const owner = { populations: createPopulations(deps), turn: (work: () => Promise<void>) => work() };
+  const partition = await openPartition(deps, number, owner);
   const forwarded: ProfileChangeMessage[] = [];
   const tail = await log.tail({
     topic: PROFILE_CHANGES,

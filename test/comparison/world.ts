@@ -11,6 +11,7 @@ import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log, LogConsumer } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
+import { readNotInForce } from '../../src/storage/mysql/definitions.ts';
 import { accounts, membershipAhead } from '../../src/storage/mysql/schema.ts';
 import {
   DEAD_LETTERS,
@@ -38,6 +39,8 @@ export interface World {
   warnings(): string[];
   /** An account whose next profile has this number. */
   newAccount(nextProfile: number, timezone?: string): Promise<number>;
+  /** Statements that compute first members read now, and answer when the result is called. */
+  holdPopulations(): () => void;
   restart(what: 'evaluator' | 'ingest' | 'both', rolling: boolean): Promise<void>;
   /** Waits until everything accepted is evaluated, and the clock has been looked at. */
   settle(): Promise<void>;
@@ -53,6 +56,7 @@ const TINY: KnownLimits = {
   eventsPerProfile: 3,
   facts: 40,
 };
+const LATE_MS = [0, 300, 30, 0, 100];
 const SETTLE_WITHIN_MS = 20_000;
 
 export async function openWorld(urls: { mysql: string; clickhouse: string }, start: number): Promise<World> {
@@ -78,10 +82,16 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
     createCriterionSets({ ...setDeps, setLimits: { ...SET_LIMITS, changed: 2 } }),
   ];
   let starts = 0;
+  let held = Promise.resolve();
   const workers = {
     // Every other one keeps hardly anything in memory, so that every way of evaluating is taken.
     evaluator: () =>
-      startEvaluator({ ...storage, clock, knownLimits: starts++ % 2 === 0 ? TINY : KNOWN_LIMITS }),
+      startEvaluator({
+        ...storage,
+        clickhouse: withLatePopulations(clickhouse, () => held),
+        clock,
+        knownLimits: starts++ % 2 === 0 ? TINY : KNOWN_LIMITS,
+      }),
     // What it waits for is other writers, not the time.
     ingest: () => startIngestWorker({ ...storage, clock: { ...systemClock, now: () => clock.now() } }),
   };
@@ -127,12 +137,18 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
         .values({ name: 'random', timezone, nextProfile, createdAt: clock.now() });
       return made.insertId;
     },
+    holdPopulations() {
+      let release: () => void = () => {};
+      held = new Promise((resolve) => (release = resolve));
+      return release;
+    },
     async restart(what, rolling) {
       if (what !== 'ingest') await replace('evaluator', rolling);
       if (what !== 'evaluator') await replace('ingest', rolling);
     },
     async settle() {
       await until('everything is evaluated', isIdle, SETTLE_WITHIN_MS);
+      await until('every segment is in force', () => isAllInForce(mysql), SETTLE_WITHIN_MS);
       // A partition may have looked at the time just before it moved: it looks once more.
       await until('the clocks are at rest', everybodyAsleep, SETTLE_WITHIN_MS);
       clock.wake();
@@ -150,6 +166,28 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       await Promise.all([mysql.close(), clickhouse.close()]);
     },
   };
+}
+
+/** What a segment's first members are computed from is read early, and told late: much happens meanwhile. */
+function withLatePopulations(clickhouse: ClickHouse, held: () => Promise<void>): ClickHouse {
+  let count = 0;
+  const command: ClickHouse['client']['command'] = async (request) => {
+    const result = await clickhouse.client.command(request);
+    if (request.query.includes("'COMPUTED'")) {
+      await sleep(LATE_MS[count++ % LATE_MS.length]);
+      await held();
+    }
+    return result;
+  };
+  const client = Object.create(clickhouse.client, { command: { value: command } }) as ClickHouse['client'];
+  return { ...clickhouse, client };
+}
+
+async function isAllInForce({ db }: MySql): Promise<boolean> {
+  for (let partition = 0; partition < EVALUATOR_PARTITIONS; partition++) {
+    if ((await readNotInForce(db, partition)).length > 0) return false;
+  }
+  return true;
 }
 
 /** Nothing is on its way to the membership log. */

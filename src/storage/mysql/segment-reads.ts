@@ -90,6 +90,25 @@ export async function livingSegmentIds(db: Queries, account: number): Promise<nu
   return rows.map((row) => row.id);
 }
 
+/** Of these segments, or of all of the account, those that are being computed. */
+export async function readComputing(
+  db: Queries,
+  account: number,
+  ids: readonly number[] | null,
+): Promise<number[]> {
+  if (ids?.length === 0) return [];
+  const rows = await db
+    .select({ id: segments.id })
+    .from(segments)
+    .where(
+      and(
+        matching(account, { search: null, status: 'COMPUTING' }),
+        ids === null ? undefined : inArray(segments.id, [...ids]),
+      ),
+    );
+  return rows.map((row) => row.id);
+}
+
 /** Partitions at the segment's present version, per segment; segments without any are absent. */
 export async function readPopulated(
   db: Queries,

@@ -1,0 +1,27 @@
+/** The statements that compute first members are known to ClickHouse by a name, which tells how far they are. */
+import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+
+interface Named {
+  account: number;
+  segment: number;
+}
+
+export function populationQuery({ account, segment }: Named, run: string): string {
+  return `${prefixOf({ account, segment })}${run}`;
+}
+
+/** Of the rows that are to be read, the part that has been, from 0 to 1; null: none is being computed. */
+export async function readProgress(clickhouse: ClickHouse, named: Named): Promise<number | null> {
+  const [row] = await query<{ read: string; total: string }>(
+    clickhouse,
+    `SELECT sum(read_rows) AS read, sum(greatest(total_rows_approx, read_rows)) AS total
+     FROM system.processes
+     WHERE startsWith(query_id, {prefix:String})`,
+    { prefix: prefixOf(named) },
+  );
+  return row && row.total !== '0' ? Number(row.read) / Number(row.total) : null;
+}
+
+function prefixOf({ account, segment }: Named): string {
+  return `population-${account}-${segment}-`;
+}

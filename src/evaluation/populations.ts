@@ -1,0 +1,125 @@
+/**
+ * Who the first members of segments are, computed beside all else that a process does: one statement for all of its
+ * partitions that have people of the account, a few statements at once, accounts by turns.
+ */
+import { randomUUID } from 'node:crypto';
+import { createFairQueue } from '../runtime/fair-queue.ts';
+import { hashOf } from '../segments/index.ts';
+import type { NormalCondition } from '../segments/ast.ts';
+import { command, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { MySql } from '../storage/mysql/connect.ts';
+import { nextProfileNumber } from '../storage/mysql/profiles.ts';
+import { chunksIn } from '../storage/topics.ts';
+import { scopeOf } from './audience.ts';
+import { populationQuery } from './population-progress.ts';
+import { stageMembers } from './staged-members.ts';
+
+export interface PopulationRequest {
+  partition: number;
+  account: number;
+  segment: number;
+  version: number;
+  condition: NormalCondition;
+  /** From here on the partition notes what changes; epoch milliseconds. */
+  at: number;
+  /** The account's chunks that lie in the partition. */
+  chunks: readonly number[];
+}
+
+/** The members at `at`, which is not before the request's, lie in `staged_members` under `run`. */
+export interface Staged {
+  run: string;
+  at: number;
+}
+
+export interface Populations {
+  /** A partition that this process owns; returns what ends that. */
+  join(partition: number): () => void;
+  /** Throws what the statement fails with; never resolves sooner than the partitions that go together are there. */
+  compute(request: PopulationRequest, signal: AbortSignal): Promise<Staged>;
+}
+
+interface Together {
+  requests: { request: PopulationRequest; signal: AbortSignal }[];
+  staged: Promise<Staged>;
+  start: () => void;
+}
+
+/** Partitions learn of a segment nearly at once, unless one is busy: that one does it alone. */
+const OTHERS_WAIT_MS = 100;
+/** Each may use all processors. */
+const STATEMENTS_AT_ONCE = 2;
+
+export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }): Populations {
+  const partitions = new Set<number>();
+  const gathering = new Map<string, Together>();
+  const queue = createFairQueue<number>({ atOnce: STATEMENTS_AT_ONCE });
+
+  async function compute({ requests }: Together): Promise<Staged> {
+    const left = () => requests.filter(({ signal }) => !signal.aborted);
+    const [first] = requests;
+    if (!first || left().length === 0) throw new Error('nobody needs it any more');
+    const { account, condition } = first.request;
+    const run = randomUUID();
+    const at = Math.max(...requests.map(({ request }) => request.at));
+    const chunks = left().flatMap(({ request }) => request.chunks);
+    const scope = await scopeOf(deps.mysql.db, account, condition);
+    const queryId = populationQuery(first.request, run);
+    const kill = () => {
+      if (left().length === 0) void killQuery(deps.clickhouse, queryId);
+    };
+    for (const { signal } of requests) signal.addEventListener('abort', kill);
+    try {
+      await stageMembers(deps.clickhouse, { account, run }, condition, { ...scope, at, chunks }, queryId);
+    } finally {
+      for (const { signal } of requests) signal.removeEventListener('abort', kill);
+    }
+    return { run, at };
+  }
+
+  function gather(key: string, account: number): Together {
+    const begun = gathering.get(key);
+    if (begun) return begun;
+    const together: Together = {
+      requests: [],
+      start: () => {},
+      staged: Promise.resolve({ run: '', at: 0 }),
+    };
+    together.staged = new Promise((resolve, reject) => {
+      const wait = setTimeout(() => together.start(), OTHERS_WAIT_MS);
+      together.start = () => {
+        clearTimeout(wait);
+        // Who comes later begins anew.
+        if (gathering.get(key) !== together) return;
+        gathering.delete(key);
+        queue.run(account, () => compute(together)).then(resolve, reject);
+      };
+    });
+    gathering.set(key, together);
+    return together;
+  }
+
+  return {
+    join(partition) {
+      partitions.add(partition);
+      return () => void partitions.delete(partition);
+    },
+    async compute(request, signal) {
+      const { account, segment, version, condition } = request;
+      const profiles = await nextProfileNumber(deps.mysql.db, account);
+      const together = gather(`${segment}:${version}:${hashOf(condition)}`, account);
+      together.requests.push({ request, signal });
+      const are = new Set(together.requests.map((one) => one.request.partition));
+      const others = [...partitions].filter((partition) => !are.has(partition));
+      if (others.every((partition) => chunksIn(partition, account, profiles).length === 0)) together.start();
+      return together.staged;
+    },
+  };
+}
+
+async function killQuery(clickhouse: ClickHouse, queryId: string): Promise<void> {
+  // It ends by itself before long.
+  await command(clickhouse, 'KILL QUERY WHERE query_id = {queryId:String} ASYNC', { queryId }).catch(
+    () => {},
+  );
+}

@@ -1,0 +1,120 @@
+/** First members are computed once for all partitions of a process, corrected, and nobody waits for the dead. */
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { storedMemberships, populate } from '../../src/evaluation/memberships.ts';
+import { createPopulations, type PopulationRequest } from '../../src/evaluation/populations.ts';
+import { selectStaged, stageCorrections } from '../../src/evaluation/staged-members.ts';
+import { normalise } from '../../src/segments/normalise.ts';
+import { parseCondition } from '../../src/segments/parse.ts';
+import { command, connectClickHouse, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import { connectMySql, type MySql } from '../../src/storage/mysql/connect.ts';
+import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
+import { accounts } from '../../src/storage/mysql/schema.ts';
+import { chunksIn, EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
+import { useEngines } from '../support/engines.ts';
+
+const engines = useEngines();
+const CHUNKS = 12;
+const NOW = Date.UTC(2026, 5, 1);
+let mysql: MySql;
+let clickhouse: ClickHouse;
+let account: number;
+
+beforeAll(async () => {
+  mysql = connectMySql(engines.mysqlUrl());
+  await migrateMySql(mysql, path.resolve('migrations'));
+  clickhouse = await connectClickHouse(engines.clickhouseUrl());
+  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
+  const row = { name: 'large', timezone: 'UTC', nextProfile: CHUNKS * 65_536, createdAt: NOW };
+  const [made] = await mysql.db.insert(accounts).values(row);
+  account = made.insertId;
+  // Two people a chunk: one is gold, the other is not.
+  await command(
+    clickhouse,
+    `INSERT INTO profiles (account, profile, alive, revision)
+     SELECT {account:UInt32}, intDiv(number, 2) * 65536 + number % 2, true, 1 FROM numbers(${CHUNKS * 2})`,
+    { account },
+  );
+  await command(
+    clickhouse,
+    `INSERT INTO traits (account, profile, attribute, kind, text, revision)
+     SELECT {account:UInt32}, number * 65536, 'properties.plan', 'text', 'gold', 1 FROM numbers(${CHUNKS})`,
+    { account },
+  );
+});
+afterAll(async () => {
+  await clickhouse.close();
+  await mysql.close();
+});
+
+const partitions = Array.from({ length: EVALUATOR_PARTITIONS }, (_, partition) => partition);
+
+function requestOf(partition: number, segment: number): PopulationRequest {
+  const parsed = parseCondition({
+    property: { path: 'properties.plan', filter: { text: { equals: 'gold' } } },
+  });
+  if (!parsed.ok) throw new Error('not a condition');
+  const chunks = chunksIn(partition, account, CHUNKS * 65_536);
+  const condition = normalise(parsed.condition);
+  return { partition, account, segment, version: 1, condition, at: NOW + partition, chunks };
+}
+
+async function runs(): Promise<number> {
+  const [row] = await query<{ n: string }>(
+    clickhouse,
+    'SELECT uniqExact(run) AS n FROM staged_members WHERE account = {account:UInt32}',
+    { account },
+  );
+  return Number(row?.n);
+}
+
+it('one statement serves all partitions that ask together, at the latest of their instants', async () => {
+  const populations = createPopulations({ mysql, clickhouse });
+  for (const partition of partitions) populations.join(partition);
+  const before = await runs();
+  const { signal } = new AbortController();
+  const asking = partitions.filter((partition) => requestOf(partition, 1).chunks.length > 0);
+  const all = await Promise.all(
+    asking.map((partition) => populations.compute(requestOf(partition, 1), signal)),
+  );
+  expect(new Set(all.map(({ run }) => run)).size).toBe(1);
+  expect(all[0]?.at).toBe(NOW + Math.max(...asking));
+  expect(await runs()).toBe(before + 1);
+  const [first] = all;
+  if (!first) throw new Error('nothing was computed');
+  const chunks = Array.from({ length: CHUNKS }, (_, chunk) => chunk);
+  // In the second chunk they have changed places; in the third one is gone; beyond the last somebody is new.
+  const asked = [65_536, 65_537, 131_072, CHUNKS * 65_536 + 5];
+  const holding = new Set([65_537, CHUNKS * 65_536 + 5]);
+  await stageCorrections(clickhouse, { account, run: first.run }, asked, (profile) => holding.has(profile));
+  const target = { account, segment: 1, chunks: [...chunks, CHUNKS] };
+  const members = () => selectStaged({ account, run: first.run }, target.chunks);
+  await populate(clickhouse, target, members(), 'population:1');
+  await populate(clickhouse, target, members(), 'population:1');
+  const everybody = [...chunks, CHUNKS].flatMap((chunk) => [0, 1, 5].map((low) => chunk * 65_536 + low));
+  const stored = await storedMemberships(clickhouse, account, [1], everybody);
+  const expected = [0, ...holding, ...chunks.slice(3).map((chunk) => chunk * 65_536)];
+  expect([...(stored.get(1) ?? [])].sort((a, b) => a - b)).toEqual(expected.sort((a, b) => a - b));
+});
+
+it('a partition that does not come is not waited for, and does it alone later', async () => {
+  const populations = createPopulations({ mysql, clickhouse });
+  for (const partition of partitions) populations.join(partition);
+  const [early, late] = partitions.filter((partition) => requestOf(partition, 2).chunks.length > 0);
+  const { signal } = new AbortController();
+  const first = await populations.compute(requestOf(early ?? 0, 2), signal);
+  const second = await populations.compute(requestOf(late ?? 0, 2), signal);
+  expect(second.run).not.toBe(first.run);
+});
+
+it('what nobody needs any more is not computed', async () => {
+  const populations = createPopulations({ mysql, clickhouse });
+  for (const partition of partitions) populations.join(partition);
+  const before = await runs();
+  const stop = new AbortController();
+  const computing = populations.compute(requestOf(0, 3), stop.signal);
+  stop.abort();
+  await expect(computing).rejects.toThrow('nobody needs it');
+  expect(await runs()).toBe(before);
+});

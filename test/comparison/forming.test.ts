@@ -1,0 +1,161 @@
+/** While the first members of a segment are being computed, the world goes on, and so do all other segments. */
+import assert from 'node:assert/strict';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
+import { listMembers } from '../../src/evaluation/memberships.ts';
+import { acceptEvents } from '../../src/ingest/accept.ts';
+import type { EventInput } from '../../src/ingest/validate.ts';
+import { encodeId } from '../../src/runtime/global-ids.ts';
+import { query } from '../../src/storage/clickhouse/connect.ts';
+import { EVALUATOR_GROUP, PROFILE_CHANGES } from '../../src/storage/topics.ts';
+import { readLogPage } from '../../src/streaming/feed.ts';
+import { useEngines } from '../support/engines.ts';
+import { caughtUp, openWorld, START, until, type World } from './world.ts';
+
+const MINUTE = 60_000;
+const engines = useEngines();
+let world: World;
+let account: number;
+/** Ada has ordered 50 minutes ago, Bob has never. */
+const [ADA, BOB] = [0, 1];
+
+beforeAll(async () => {
+  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  account = await world.newAccount(0);
+  const time = world.clock.now() - 50 * MINUTE;
+  await send([
+    { metric: 'Placed Order', profile: { externalId: 'ada' }, time },
+    { metric: 'Seen', profile: { externalId: 'bob' }, time },
+  ]);
+  await world.settle();
+});
+
+const ordered = { event: { metric: 'Placed Order', within: { last: 'PT1H' } } };
+const seen = { event: { metric: 'Seen', is: { atLeast: 2 } } };
+
+async function send(events: EventInput[]): Promise<void> {
+  assert.equal((await acceptEvents(world, account, events)).accepted, events.length);
+}
+
+/** Sent, stored and evaluated, as far as the news have come. */
+async function taken(events: EventInput[]): Promise<void> {
+  const before = await world.log.ends(PROFILE_CHANGES);
+  await send(events);
+  const haveCome = async () =>
+    (await world.log.ends(PROFILE_CHANGES)).some((end, i) => end > (before[i] ?? 0));
+  await until('there are news', haveCome, 10_000);
+  await until('they are taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+}
+
+async function create(condition: object): Promise<number> {
+  const made = await createSegment(world, account, { name: 'new', condition });
+  assert('segment' in made, JSON.stringify(made));
+  return made.segment;
+}
+
+/** Returns once so many statements of the account have read what they read; they answer at the release. */
+async function untilComputed(count: number): Promise<void> {
+  const runs = async () => {
+    const [row] = await query<{ runs: string }>(
+      world.clickhouse,
+      'SELECT uniqExact(run) AS runs FROM staged_members WHERE account = {account:UInt32}',
+      { account },
+    );
+    return Number(row?.runs) >= count;
+  };
+  await until('the members are computed', runs, 10_000);
+}
+
+async function created(condition: object): Promise<{ segment: number; release: () => void }> {
+  const release = world.holdPopulations();
+  const segment = await create(condition);
+  await untilComputed(1);
+  return { segment, release };
+}
+
+const order = (who: string): EventInput => ({ metric: 'Placed Order', profile: { externalId: who } });
+
+async function members(segment: number): Promise<number[]> {
+  return (await listMembers(world.clickhouse, account, segment, null, 10)).map(({ profile }) => profile);
+}
+
+async function changes() {
+  const page = await readLogPage(world, account, { first: 100, after: null, segments: null });
+  return page.changes.map(({ segment, profile, kind, cause }) => ({ segment, profile, kind, cause }));
+}
+
+test('who does something meanwhile is told to have entered, behind the population', async () => {
+  const { segment, release } = await created(ordered);
+  await taken([order('bob')]);
+  expect(await changes()).toEqual([]);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([ADA, BOB]);
+  expect(await changes()).toEqual([{ segment, profile: BOB, kind: 'ENTERED', cause: 'EVENT' }]);
+});
+
+test('whom time turns meanwhile is populated as it is at the end', async () => {
+  const { segment, release } = await created(ordered);
+  world.clock.set(world.clock.now() + 20 * MINUTE);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([]);
+  expect(await changes()).toEqual([]);
+});
+
+test('segments that are in force are evaluated all the while', async () => {
+  const live = await create(seen);
+  await world.settle();
+  const { release } = await created(ordered);
+  await taken([{ metric: 'Seen', profile: { externalId: 'bob' } }]);
+  const arrived = async () => (await changes()).length > 0;
+  await until('the change has come', arrived, 10_000);
+  expect(await changes()).toEqual([{ segment: live, profile: BOB, kind: 'ENTERED', cause: 'EVENT' }]);
+  release();
+  await world.settle();
+});
+
+test('a segment that is deleted meanwhile comes to nothing', async () => {
+  const { segment, release } = await created(ordered);
+  assert('deleted' in (await deleteSegment(world, account, segment)));
+  await until('it is known', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+  await taken([order('bob')]);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([]);
+  expect(await changes()).toEqual([]);
+});
+
+test('a segment that is edited meanwhile is computed as it is now', async () => {
+  const { segment, release } = await created(ordered);
+  assert('segment' in (await updateSegment(world, account, segment, { condition: seen })));
+  await taken([{ metric: 'Seen', profile: { externalId: 'bob' } }]);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([BOB]);
+});
+
+test('an evaluator that takes over meanwhile computes it again', async () => {
+  const { segment, release } = await created(ordered);
+  await taken([order('bob')]);
+  await world.restart('evaluator', false);
+  await untilComputed(2);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([ADA, BOB]);
+});
+
+test('a segment that refers to one that is being computed comes behind it', async () => {
+  const { segment, release } = await created(ordered);
+  const other = await create({ segment: { id: encodeId('Segment', account, segment), member: false } });
+  await taken([order('bob')]);
+  release();
+  await world.settle();
+  expect([await members(segment), await members(other)]).toEqual([[ADA, BOB], []]);
+  world.clock.set(world.clock.now() + 20 * MINUTE);
+  await world.settle();
+  expect([await members(segment), await members(other)]).toEqual([[BOB], [ADA]]);
+});
