@@ -105,12 +105,15 @@ export async function openPartition(
   for (const [account, index] of registry.accounts()) {
     if ((await chunksOf(account)).length > 0) present.add(account);
     await metricsFor(account, index.segments.values());
-    await useAll(account);
   }
+  /** Accounts whose segments are others than those that `known` keeps facts for. */
+  const changed = new Set([...registry.accounts()].map(([account]) => account));
   let through = writer.watermark;
   let saved = writer.watermark;
 
+  /** Before anything is evaluated or kept; many segments may have come since the last time. */
   async function useAll(account: number): Promise<void> {
+    if (!changed.delete(account)) return;
     const segments = [...(registry.account(account)?.segments.values() ?? [])];
     const uses = usesOf(segments.flatMap(({ criteria }) => criteria));
     known.use(account, uses, await nextProfileNumber(deps.mysql.db, account));
@@ -158,6 +161,7 @@ export async function openPartition(
     subjects: readonly Subject[],
     segments: readonly SegmentInForce[],
   ) {
+    await useAll(account);
     const criteria = new Map<string, Criterion>();
     for (const segment of segments)
       for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
@@ -197,6 +201,7 @@ export async function openPartition(
   async function takeChanges(account: number, changes: ProfileChange[]): Promise<void> {
     present.add(account);
     definer.note(account, changes);
+    await useAll(account);
     known.apply(account, changes);
     const index = registry.account(account);
     if (!index) return;
@@ -262,7 +267,7 @@ export async function openPartition(
     async put(segment) {
       await metricsFor(segment.account, [segment]);
       registry.put(segment);
-      await useAll(segment.account);
+      changed.add(segment.account);
     },
     async chunksFor(account) {
       const chunks = await chunksOf(account);
