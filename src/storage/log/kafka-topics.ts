@@ -48,6 +48,8 @@ export function createKafkaTopics(admin: Shared<Admin>, onGrown: () => void): Ka
       };
       // False when the topic is there already: another process was faster.
       await client.createTopics({
+        // kafkajs takes "not known here yet" for a failure; `settle` waits.
+        waitForLeaders: false,
         topics: [
           {
             topic: spec.name,
@@ -71,12 +73,23 @@ export function createKafkaTopics(admin: Shared<Admin>, onGrown: () => void): Ka
     }
   }
 
-  /** The cluster needs a moment before every broker knows of a new topic or partition. */
+  /** The cluster needs a moment before every broker knows of a new topic or partition, and leads what it is to lead. */
   async function settle(spec: TopicSpec): Promise<void> {
-    for (let attempt = 0; known.get(spec.name) !== spec.partitions; attempt++) {
+    for (let attempt = 0; !(await isThere(spec)); attempt++) {
       if (attempt === 50) throw new Error(`topic ${spec.name} was created but does not appear`);
       await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async function isThere(spec: TopicSpec): Promise<boolean> {
+    try {
       await load();
+      if (known.get(spec.name) !== spec.partitions) return false;
+      await admin.use((client) => client.fetchTopicOffsets(spec.name));
+      return true;
+    } catch (error) {
+      if ((error as { retriable?: boolean }).retriable === true) return false;
+      throw error;
     }
   }
 
