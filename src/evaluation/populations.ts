@@ -39,9 +39,16 @@ export interface Populations {
   compute(request: PopulationRequest, signal: AbortSignal): Promise<Staged>;
 }
 
+interface Asked {
+  request: PopulationRequest;
+  signal: AbortSignal;
+}
+
+/** Requests that one statement serves. */
 interface Together {
-  requests: { request: PopulationRequest; signal: AbortSignal }[];
+  requests: Asked[];
   staged: Promise<Staged>;
+  /** No more are waited for. */
   start: () => void;
 }
 
@@ -55,15 +62,16 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
   const gathering = new Map<string, Together>();
   const queue = createFairQueue<number>({ atOnce: STATEMENTS_AT_ONCE });
 
-  async function compute({ requests }: Together): Promise<Staged> {
+  async function computeFor(requests: readonly Asked[]): Promise<Staged> {
     const left = () => requests.filter(({ signal }) => !signal.aborted);
     const [first] = requests;
-    if (!first || left().length === 0) throw new Error('nobody needs it any more');
+    if (!first) throw new Error('nobody has asked');
     const { account, condition } = first.request;
+    const scope = await scopeOf(deps.mysql.db, account, condition);
+    if (left().length === 0) throw new Error('nobody needs it any more');
     const run = randomUUID();
     const at = Math.max(...requests.map(({ request }) => request.at));
     const chunks = left().flatMap(({ request }) => request.chunks);
-    const scope = await scopeOf(deps.mysql.db, account, condition);
     const queryId = populationQuery(first.request, run);
     const kill = () => {
       if (left().length === 0) void killQuery(deps.clickhouse, queryId);
@@ -80,21 +88,19 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
   function gather(key: string, account: number): Together {
     const begun = gathering.get(key);
     if (begun) return begun;
-    const together: Together = {
-      requests: [],
-      start: () => {},
-      staged: Promise.resolve({ run: '', at: 0 }),
-    };
-    together.staged = new Promise((resolve, reject) => {
-      const wait = setTimeout(() => together.start(), OTHERS_WAIT_MS);
-      together.start = () => {
+    const requests: Asked[] = [];
+    let start = () => {};
+    const staged = new Promise<Staged>((resolve, reject) => {
+      start = () => {
         clearTimeout(wait);
         // Who comes later begins anew.
         if (gathering.get(key) !== together) return;
         gathering.delete(key);
-        queue.run(account, () => compute(together)).then(resolve, reject);
+        queue.run(account, () => computeFor(requests)).then(resolve, reject);
       };
     });
+    const wait = setTimeout(start, OTHERS_WAIT_MS);
+    const together = { requests, staged, start };
     gathering.set(key, together);
     return together;
   }
