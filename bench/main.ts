@@ -9,6 +9,7 @@ import { cleanUp } from './lib/service.ts';
 import { runCounts } from './scale/counts.ts';
 import { runCreate } from './scale/create.ts';
 import { runEvaluate } from './scale/evaluate.ts';
+import { FULL, runLag } from './scale/lag.ts';
 import { runPeer } from './scale/peer.ts';
 import { runStart } from './start.ts';
 
@@ -34,6 +35,9 @@ peer      the tasks on which the closest open-source system was measured
                  1000000 profiles, 10000000 events; --repeats: 5
 evaluate  500 criteria for changed profiles, by the evaluator's own code
                  10000000 profiles, 100000000 events; --repeats: 5
+lag       5,000 segments in 500 accounts: from an event's acceptance to its change
+  --seconds N    how long to measure, after 5 s of warm-up (30)
+  --rate N       events a second (2000)
 
 For language and all that follow it
   --profiles N   profiles (language: 1000000)
@@ -52,7 +56,7 @@ async function main(): Promise<number> {
     options: {
       runs: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '30' },
-      rate: { type: 'string', default: '500' },
+      rate: { type: 'string' },
       profiles: { type: 'string' },
       events: { type: 'string' },
       repeats: { type: 'string' },
@@ -80,7 +84,7 @@ async function main(): Promise<number> {
       outcome = await runLatency({
         given,
         seconds: wholeNumber('--seconds', values.seconds, 1, 3_600),
-        rate: wholeNumber('--rate', values.rate, 100, 10_000),
+        rate: wholeNumber('--rate', values.rate ?? '500', 100, 10_000),
       });
       break;
     case 'import': {
@@ -108,6 +112,13 @@ async function main(): Promise<number> {
       break;
     case 'evaluate':
       outcome = await runEvaluate(sizeOf(values, 10_000_000, 5));
+      break;
+    case 'lag':
+      outcome = await runLag({
+        ...FULL,
+        seconds: wholeNumber('--seconds', values.seconds, 1, 3_600),
+        rate: wholeNumber('--rate', values.rate ?? '2000', 100, 10_000),
+      });
       break;
     default:
       throw new Error(`There is no benchmark "${name}".\n\n${HELP}`);
