@@ -21,25 +21,63 @@ export interface Crossing {
 }
 
 export interface CrossingProfile {
+  account: number;
   profile: number;
   crossings: Crossing[];
 }
 
 const LENGTHS_PER_QUERY = 200;
+/** Edges of several accounts that are looked for together. */
+const EDGES_PER_QUERY = 2_000;
 const PROFILES_PER_PAGE = 5_000;
 /** Of more crossings of one edge by one profile within one slice the last ones are looked at. */
 const CROSSINGS_PER_EDGE = 1_000;
 
-/** Pages of profiles in ascending order, each profile with all that it has crossed: that is what it is dated by. */
+/**
+ * Pages of profiles, those of an account in ascending order, each profile with all that it has crossed: that is what it
+ * is dated by. The slices are of different accounts and of the same stretch of time.
+ */
 export async function* findCrossings(
   clickhouse: ClickHouse,
-  slice: Slice,
+  slices: readonly Slice[],
 ): AsyncGenerator<CrossingProfile[]> {
-  const parts: Part[] = slice.metrics.size > 0 ? [arrivals(slice)] : [];
-  const lengths = [...metricsByOffset(slice)];
-  for (let start = 0; start < lengths.length; start += LENGTHS_PER_QUERY) {
-    parts.push(departures(slice, lengths.slice(start, start + LENGTHS_PER_QUERY)));
+  for (const group of together(slices)) {
+    const parts: Part[] = [...arrivals(group), ...departuresOf(group)];
+    const [only, another] = group;
+    if (only && !another) parts.push(...furtherParts(only));
+    yield* crossingsOf(clickhouse, parts);
   }
+}
+
+/** Accounts that only look at the times of events go together: a statement for each would cost more than its reading. */
+function together(slices: readonly Slice[]): Slice[][] {
+  const groups: Slice[][] = [];
+  let room = 0;
+  for (const slice of slices) {
+    const isPlain = slice.edges.every(({ source }) => source.of === 'event');
+    const size = isPlain ? slice.edges.length + slice.metrics.size : EDGES_PER_QUERY;
+    if (size > room) {
+      groups.push([]);
+      room = Math.max(EDGES_PER_QUERY, size);
+    }
+    groups.at(-1)?.push(slice);
+    room -= size;
+  }
+  return groups;
+}
+
+function departuresOf(slices: readonly Slice[]): Part[] {
+  const lengths = [...metricsByOffset(slices)];
+  const parts: Part[] = [];
+  for (let start = 0; start < lengths.length; start += LENGTHS_PER_QUERY) {
+    parts.push(departures(slices, lengths.slice(start, start + LENGTHS_PER_QUERY)));
+  }
+  return parts;
+}
+
+/** Of dates and predictions. */
+function furtherParts(slice: Slice): Part[] {
+  const parts: Part[] = [];
   const dates = slice.edges.filter(
     ({ source }) => source.of === 'attribute' || source.of === 'eventProperty' || source.of === 'consent',
   );
@@ -50,101 +88,151 @@ export async function* findCrossings(
   for (let start = 0; start < predictions.length; start += LENGTHS_PER_QUERY) {
     parts.push(trendDepartures({ ...slice, edges: predictions.slice(start, start + LENGTHS_PER_QUERY) }));
   }
-  for (let from = 0; ;) {
-    const found = new Map<number, Crossing[]>();
+  return parts;
+}
+
+interface Place {
+  account: number;
+  profile: number;
+}
+
+const ofPlaces = (a: Place, b: Place) => a.account - b.account || a.profile - b.profile;
+
+async function* crossingsOf(
+  clickhouse: ClickHouse,
+  parts: readonly Part[],
+): AsyncGenerator<CrossingProfile[]> {
+  for (let from: Place = { account: 0, profile: 0 }; ;) {
+    const found = new Map<string, CrossingProfile>();
     // Behind the last profile of a full page there may be more in that part: there the next round begins.
-    let through = Infinity;
+    let through: Place | null = null;
     for (const part of parts) {
       const page = await readPage(clickhouse, part, from);
-      for (const { profile, crossings } of page) {
-        found.set(profile, [...(found.get(profile) ?? []), ...crossings]);
+      for (const { account, profile, crossings } of page) {
+        const key = `${account}:${profile}`;
+        const before = found.get(key)?.crossings ?? [];
+        found.set(key, { account, profile, crossings: [...before, ...crossings] });
       }
-      if (page.length === PROFILES_PER_PAGE) through = Math.min(through, page.at(-1)?.profile ?? through);
+      const last = page.length === PROFILES_PER_PAGE ? page.at(-1) : undefined;
+      if (last && (through === null || ofPlaces(last, through) < 0)) through = last;
     }
-    const whole = [...found].filter(([profile]) => profile <= through).sort(([a], [b]) => a - b);
-    if (whole.length > 0) yield whole.map(([profile, crossings]) => ({ profile, crossings }));
-    if (through === Infinity) return;
-    from = through + 1;
+    const end = through;
+    const whole = [...found.values()].filter((one) => end === null || ofPlaces(one, end) <= 0).sort(ofPlaces);
+    if (whole.length > 0) yield whole;
+    if (end === null) return;
+    from = { account: end.account, profile: end.profile + 1 };
   }
 }
 
 /** The ids of the metrics that have an edge at the offset; those without events left out. */
-function metricsByOffset({ edges, metrics }: Slice): Map<number, number[]> {
+function metricsByOffset(slices: readonly Slice[]): Map<number, number[]> {
   const found = new Map<number, number[]>();
-  for (const { source, offset } of edges) {
-    const id = source.of === 'event' ? metrics.get(source.metric) : undefined;
-    if (id !== undefined) found.set(offset, [...(found.get(offset) ?? []), id]);
+  for (const { edges, metrics } of slices) {
+    for (const { source, offset } of edges) {
+      const id = source.of === 'event' ? metrics.get(source.metric) : undefined;
+      if (id === undefined) continue;
+      const ids = found.get(offset) ?? [];
+      found.set(offset, ids);
+      ids.push(id);
+    }
   }
   return found;
 }
 
 /** One SELECT for all lengths: analysing one for each took longer than reading their slices. */
-function departures(slice: Slice, lengths: [offset: number, metrics: number[]][]): Part {
+function departures(slices: readonly Slice[], lengths: [offset: number, metrics: number[]][]): Part {
+  const { after, through } = spanOf(slices);
+  const offsetsOf = new Map<number, number[]>();
+  for (const [offset, metrics] of lengths) {
+    for (const metric of metrics) {
+      const offsets = offsetsOf.get(metric) ?? [];
+      offsetsOf.set(metric, offsets);
+      offsets.push(offset);
+    }
+  }
   const select = (parameters: Parameters) => {
-    const slices = lengths.map(
+    const ranges = lengths.map(
       ([offset, metrics]) => `(metric IN ${parameters.add('Array(UInt32)', metrics)}
-          AND time > ${moment(slice.after - offset, parameters)}
-          AND time <= ${moment(slice.through - offset, parameters)})`,
+          AND time > ${moment(after - offset, parameters)}
+          AND time <= ${moment(through - offset, parameters)})`,
     );
-    const edges = lengths.flatMap(([offset, metrics]) => metrics.map((metric) => ({ metric, offset })));
-    const metrics = parameters.add(
-      'Array(UInt32)',
-      edges.map(({ metric }) => metric),
-    );
-    const offsets = parameters.add(
-      'Array(Int64)',
-      edges.map(({ offset }) => offset),
-    );
-    return `SELECT profile, metric AS source, offset, t + offset AS instant
+    const ids = parameters.add('Array(UInt32)', [...offsetsOf.keys()]);
+    const counts = [...offsetsOf.values()].map((offsets) => offsets.length);
+    let behind = 1;
+    const starts = counts.map((count) => (behind += count) - count);
+    const integers = (values: number[]) => parameters.add('Array(Int64)', values);
+    return `SELECT account, profile, metric AS source, offset, t + offset AS instant
       FROM (
-        SELECT profile, metric, toUnixTimestamp64Milli(time) AS t
+        SELECT account, profile, metric, toUnixTimestamp64Milli(time) AS t
         FROM events
-        WHERE account = ${parameters.add('UInt32', slice.account)} AND (${slices.join(' OR ')})
+        WHERE account IN ${accountsOf(slices, parameters)} AND (${ranges.join(' OR ')})
       )
       ARRAY JOIN arrayFilter(
-        (length, of) -> metric = of
-          AND t + length > ${parameters.add('Int64', slice.after)}
-          AND t + length <= ${parameters.add('Int64', slice.through)},
-        ${offsets}, ${metrics}) AS offset`;
+        length -> t + length > ${parameters.add('Int64', after)} AND t + length <= ${parameters.add('Int64', through)},
+        arraySlice(
+          ${integers([...offsetsOf.values()].flat())},
+          transform(metric, ${ids}, ${integers(starts)}, toInt64(1)),
+          transform(metric, ${ids}, ${integers(counts)}, toInt64(0))
+        )
+      ) AS offset`;
   };
-  return { select, sourceOf: eventOf(slice) };
+  return { select, sourceOf: eventOf(slices) };
 }
 
-function eventOf({ metrics }: Slice): (id: number) => TimeSource {
-  const names = new Map([...metrics].map(([name, id]) => [id, name]));
+/** A metric's id is of one account. */
+function eventOf(slices: readonly Slice[]): (id: number) => TimeSource {
+  const names = new Map<number, string>();
+  for (const { metrics } of slices) for (const [name, id] of metrics) names.set(id, name);
   return (id) => ({ of: 'event', metric: names.get(id) ?? '' });
 }
 
-function arrivals(slice: Slice): Part {
+function arrivals(slices: readonly Slice[]): Part[] {
+  const metrics = slices.flatMap((slice) => [...slice.metrics.values()]);
+  if (metrics.length === 0) return [];
+  const { after, through } = spanOf(slices);
   const select = (
     parameters: Parameters,
-  ) => `SELECT profile, metric AS source, toInt64(0) AS offset, toUnixTimestamp64Milli(time) AS instant
+  ) => `SELECT account, profile, metric AS source, toInt64(0) AS offset, toUnixTimestamp64Milli(time) AS instant
     FROM future_events
-    WHERE account = ${parameters.add('UInt32', slice.account)}
-      AND metric IN ${parameters.add('Array(UInt32)', [...slice.metrics.values()])}
-      AND time > ${moment(slice.after, parameters)}
-      AND time <= ${moment(slice.through, parameters)}`;
-  return { select, sourceOf: eventOf(slice) };
+    WHERE account IN ${accountsOf(slices, parameters)}
+      AND metric IN ${parameters.add('Array(UInt32)', metrics)}
+      AND time > ${moment(after, parameters)}
+      AND time <= ${moment(through, parameters)}`;
+  return [{ select, sourceOf: eventOf(slices) }];
 }
 
-async function readPage(clickhouse: ClickHouse, part: Part, from: number): Promise<CrossingProfile[]> {
+function accountsOf(slices: readonly Slice[], parameters: Parameters): string {
+  return parameters.add(
+    'Array(UInt32)',
+    slices.map(({ account }) => account),
+  );
+}
+
+function spanOf([first]: readonly Slice[]): { after: number; through: number } {
+  if (!first) throw new Error('there is no slice');
+  return first;
+}
+
+async function readPage(clickhouse: ClickHouse, part: Part, from: Place): Promise<CrossingProfile[]> {
   const parameters = createParameters();
-  const rows = await query<{ profile: number; crossings: [number, string, string[]][] }>(
+  const rows = await query<Place & { crossings: [number, string, string[]][] }>(
     clickhouse,
-    `SELECT profile, groupArray((source, offset, instants)) AS crossings
+    `SELECT account, profile, groupArray((source, offset, instants)) AS crossings
      FROM (
-       SELECT profile, source, offset,
+       SELECT account, profile, source, offset,
          arraySlice(arrayReverseSort(groupUniqArray(instant)), 1, ${CROSSINGS_PER_EDGE}) AS instants
        FROM (${part.select(parameters)})
-       WHERE profile >= ${parameters.add('UInt32', from)}
-       GROUP BY profile, source, offset
+       WHERE (account, profile)
+         >= (${parameters.add('UInt32', from.account)}, ${parameters.add('UInt32', from.profile)})
+       GROUP BY account, profile, source, offset
      )
-     GROUP BY profile
-     ORDER BY profile
+     GROUP BY account, profile
+     ORDER BY account, profile
      LIMIT ${PROFILES_PER_PAGE}`,
     parameters.values,
   );
-  return rows.map(({ profile, crossings }) => ({
+  return rows.map(({ account, profile, crossings }) => ({
+    account,
     profile,
     crossings: crossings.flatMap(([source, offset, instants]) => {
       const edge = { source: part.sourceOf(source), offset: Number(offset) };

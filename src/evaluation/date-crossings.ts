@@ -43,10 +43,10 @@ export function dateDepartures({ account, metrics, timeZone, edges, after, throu
       ),
     ];
     const starts = days.map((day) => startOfDay(day, timeZone));
-    return `SELECT profile, crossed.1 AS source, crossed.2 AS offset,
+    return `SELECT account, profile, crossed.1 AS source, crossed.2 AS offset,
         if(form = 'day', transform(date, ${integers(days)}, ${integers(starts)}, toInt64(0)), date) + crossed.2 AS instant
       FROM (
-        SELECT profile, metric, path, toString(kind) AS form, date
+        SELECT account, profile, metric, path, toString(kind) AS form, date
         FROM dates
         WHERE account = ${parameters.add('UInt32', account)} AND (${ranges.join(' OR ') || 'false'})
       )

@@ -24,7 +24,7 @@ export async function turnedMeanwhile(
   if (isDaily && midnightsIn(after, until, scope.timeZone).length > 0) return null;
   const turned = new Set<number>();
   const slice = { ...scope, edges: index.edges(), after, through: until };
-  for await (const page of findCrossings(clickhouse, slice)) {
+  for await (const page of findCrossings(clickhouse, [slice])) {
     for (const { profile } of page) turned.add(profile);
   }
   return turned;

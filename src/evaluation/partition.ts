@@ -37,6 +37,7 @@ import {
   type Evaluate,
   type Turning,
 } from './turnings.ts';
+import type { Slice } from './slice.ts';
 import { usesOf } from './uses.ts';
 import { takeOver, type NewEntry, type WriterDeps } from './writer.ts';
 
@@ -328,9 +329,24 @@ export async function openPartition(
     const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
     if (!(await debts.settled(isLate ? NEWS_WAIT_MS : CLOCK_WAITS_MS, signal))) return through;
     const until = writer.advance(0);
-    for (const [account, index] of [...registry.accounts()]) {
-      if (present.has(account)) await tickAccount(account, index, through, until);
+    const slices: Slice[] = [];
+    for (const [account, index] of registry.accounts()) {
+      if (!present.has(account)) continue;
+      // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
+      const metrics = metricIds.get(account) ?? new Map<string, number>();
+      const timeZone = await zoneOf(account);
+      slices.push({ account, metrics, timeZone, edges: index.edges(), after: through, through: until });
     }
+    const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
+    for await (const page of findCrossings(deps.clickhouse, slices)) {
+      const mine = page.filter(({ account, profile }) => evaluatorPartition(account, profile) === partition);
+      for (const [account, crossed] of groupBy(mine, (one) => one.account)) {
+        const index = registry.account(account);
+        if (index)
+          await takeTurnings(account, turningsOf(index, crossed, midnights.get(account) ?? []), until);
+      }
+    }
+    for (const slice of slices) await takeMidnights(slice, midnights.get(slice.account) ?? []);
     through = until;
     if (through - saved >= SAVE_WATERMARK_MS) {
       await writer.saveWatermark(through);
@@ -339,30 +355,22 @@ export async function openPartition(
     return through;
   }
 
-  async function tickAccount(
-    account: number,
-    index: AccountIndex,
-    after: number,
-    until: number,
-  ): Promise<void> {
-    // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
-    const known = metricIds.get(account) ?? new Map<string, number>();
-    const timeZone = await zoneOf(account);
-    const withMidnights = new Map(index.withMidnights());
-    const midnights = withMidnights.size > 0 ? midnightsIn(after, until, timeZone) : [];
-    const slice = { account, metrics: known, timeZone, edges: index.edges(), after, through: until };
-    for await (const page of findCrossings(deps.clickhouse, slice)) {
-      const mine = page.filter(({ profile }) => evaluatorPartition(account, profile) === partition);
-      await takeTurnings(account, turningsOf(index, mine, midnights), until);
-    }
+  /** Beginnings of days in the slice, if a segment of the account looks at days. */
+  function midnightsOf({ account, after, through, timeZone }: Slice): number[] {
+    const daily = [...(registry.account(account)?.withMidnights() ?? [])];
+    return daily.length > 0 ? midnightsIn(after, through, timeZone) : [];
+  }
+
+  async function takeMidnights(slice: Slice, midnights: readonly number[]): Promise<void> {
+    const { account, metrics, timeZone, after, through } = slice;
     if (midnights.length === 0) return;
-    const scope = { account, metrics: known, timeZone, chunks: await chunksOf(account) };
-    for (const [segment, direct] of withMidnights) {
-      const turned = await turnedBetween(deps.clickhouse, segment.condition, scope, [after, until]);
+    const scope = { account, metrics, timeZone, chunks: await chunksOf(account) };
+    for (const [segment, direct] of new Map(registry.account(account)?.withMidnights())) {
+      const turned = await turnedBetween(deps.clickhouse, segment.condition, scope, [after, through]);
       // Those that crossed an edge as well have been written by now.
       const instants = beginningsOf(midnights, direct);
       const turnings = turned.map((profile) => ({ profile, segment, instants }));
-      await takeTurnings(account, turnings, until);
+      await takeTurnings(account, turnings, through);
     }
   }
 

@@ -62,13 +62,14 @@ export async function findCrossers(
     for (const metric of set.metrics) reach({ source: { of: 'event', metric }, offset: 0 }, set);
   }
   const names = new Set(timed.flatMap(({ metrics }) => metrics));
-  const pages = findCrossings(clickhouse, {
+  const slice = {
     ...scope,
     metrics: new Map([...scope.metrics].filter(([name]) => names.has(name))),
     edges: [...edges.values()],
     after: Math.min(...timed.map(({ at }) => at)),
     through,
-  });
+  };
+  const pages = findCrossings(clickhouse, [slice]);
   let crossing = 0;
   for await (const page of pages) {
     crossing += page.length;

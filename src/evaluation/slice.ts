@@ -17,7 +17,7 @@ export interface Slice {
 
 /** One statement of those that look for crossings. */
 export interface Part {
-  /** A SELECT of profile, source (a number), offset and instant, both in milliseconds. */
+  /** A SELECT of account, profile, source (a number), offset and instant, both in milliseconds. */
   select: (parameters: Parameters) => string;
   sourceOf(number: number): TimeSource;
 }

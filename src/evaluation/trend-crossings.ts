@@ -13,9 +13,9 @@ export function trendDepartures({ account, edges, after, through }: Slice): Part
           AND time > ${moment(after - offset, parameters)} AND time <= ${moment(through - offset, parameters)})`,
     );
     const numbers = parameters.add('Array(UInt32)', [...edges.keys()]);
-    return `SELECT profile, crossed.1 AS source, crossed.2 AS offset, t + crossed.2 AS instant
+    return `SELECT account, profile, crossed.1 AS source, crossed.2 AS offset, t + crossed.2 AS instant
       FROM (
-        SELECT profile, path, toUnixTimestamp64Milli(time) AS t
+        SELECT account, profile, path, toUnixTimestamp64Milli(time) AS t
         FROM predictions
         WHERE account = ${parameters.add('UInt32', account)} AND (${slices.join(' OR ')})
       )
