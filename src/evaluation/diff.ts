@@ -2,8 +2,8 @@
 import { criterionKey } from '../segments/normalise.ts';
 import { isLeaf } from '../segments/tree.ts';
 import type { NormalCondition } from '../segments/ast.ts';
-import type { ChangeCause, EventReference } from '../storage/profile-changes.ts';
-import type { SegmentInForce } from './registry.ts';
+import type { ChangeCause, EventReference, ProfileChange } from '../storage/profile-changes.ts';
+import type { AccountIndex, SegmentInForce } from './registry.ts';
 
 /** Why a profile's membership of a segment was looked at. */
 export interface Reason {
@@ -28,6 +28,27 @@ export interface Difference {
   segment: SegmentInForce;
   kind: 'ENTERED' | 'EXITED';
   reason: Reason;
+}
+
+/** A question per profile and segment that a change can touch, with the last such change each way as its reason. */
+export function questionsOf(index: AccountIndex, changes: readonly ProfileChange[]): Question[] {
+  const questions = new Map<string, Question>();
+  for (const change of changes) {
+    const { profile } = change;
+    const event = change.event ?? null;
+    for (const [segment, { canBecomeTrue, canBecomeFalse, direct }] of index.touchedBy(change)) {
+      const reason: Reason = { cause: direct ? change.cause : 'SEGMENT', at: change.at, event };
+      const key = `${segment.segment}:${profile}`;
+      const before = questions.get(key);
+      questions.set(key, {
+        profile,
+        segment,
+        entering: canBecomeTrue ? reason : (before?.entering ?? null),
+        exiting: canBecomeFalse ? reason : (before?.exiting ?? null),
+      });
+    }
+  }
+  return [...questions.values()];
 }
 
 /** Boolean algebra over the truths of the criteria. */

@@ -28,6 +28,8 @@ export interface KnownProfiles {
   holds(account: number, profile: number): boolean;
   /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
   apply(account: number, changes: readonly ProfileChange[]): void;
+  /** From now on these are read again when they are needed. */
+  forget(account: number, profiles: readonly number[]): void;
   /**
    * Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. `ahead`: what was applied
    * may not have come to ClickHouse yet.
@@ -194,6 +196,9 @@ export function createKnownProfiles(
         if (isKnown) keep(key, known);
         else forget(key);
       }
+    },
+    forget(account, others) {
+      for (const profile of others) forget(keyOf(account, profile));
     },
     async evaluate(scope, subjects, criteria, ahead) {
       const wanted = [...new Set(subjects.map(({ profile }) => profile))];

@@ -13,7 +13,7 @@ export interface LogInserts {
   add(entries: LogEntry[]): void;
   /** Rows that have not arrived. */
   waiting(): number;
-  /** Resolves when ClickHouse has all that was added. Throws what an insert has failed with: then all is over. */
+  /** Resolves when ClickHouse has all that was added before. Throws what an insert has failed with: then all is over. */
   written(): Promise<void>;
   /** Throws if an insert has failed. */
   check(): void;
@@ -25,7 +25,10 @@ export function createLogInserts(
 ): LogInserts {
   let ahead: LogEntry[] = [];
   let underWay = 0;
+  let [added, arrived] = [0, 0];
   let running: Promise<void> | null = null;
+  /** Ends with the insert that is under way. */
+  let insert: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | null = null;
 
   async function run(): Promise<void> {
@@ -34,8 +37,11 @@ export function createLogInserts(
         const entries = ahead;
         ahead = [];
         underWay = entries.length;
-        await beginAndWrite(deps, owner, entries);
-        underWay = 0;
+        insert = beginAndWrite(deps, owner, entries).then(() => {
+          underWay = 0;
+          arrived += entries.length;
+        });
+        await insert;
       }
     } catch (error) {
       failure = { error };
@@ -52,11 +58,14 @@ export function createLogInserts(
     add(entries) {
       if (entries.length === 0) return;
       for (const entry of entries) ahead.push(entry);
+      added += entries.length;
       if (!failure) running ??= run();
     },
     waiting: () => ahead.length + underWay,
     async written() {
-      await running;
+      const through = added;
+      // What is added meanwhile is not waited for.
+      while (arrived < through && running) await Promise.race([running, insert]);
       check();
     },
     check,

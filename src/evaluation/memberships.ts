@@ -1,7 +1,7 @@
 /**
  * Who is in which segment: one bitmap per segment and chunk of profile numbers, the XOR of all diffs there have been.
  */
-import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { command, query, type ClickHouse, type QueryOptions } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
 import { selectMembers, type ChunkQuery, type Scope } from './all-profiles.ts';
 import type { NormalCondition } from '../segments/ast.ts';
@@ -161,6 +161,7 @@ export async function diffWithStored(
   segment: number,
   condition: NormalCondition,
   scope: Scope & { chunks: readonly number[] },
+  options: QueryOptions = { timeoutSeconds: 600 },
 ): Promise<ChunkDiff[]> {
   const { sql, parameters } = selectMembers(condition, scope);
   const wanted = 'groupBitmapMergeStateIf(members, is_wanted)';
@@ -185,7 +186,7 @@ export async function diffWithStored(
      HAVING notEmpty(entered) OR notEmpty(exited)
      ORDER BY chunk`,
     parameters.values,
-    { timeoutSeconds: 600 },
+    options,
   );
   const numbers = (chunk: number, lows: number[]) => lows.map((low) => chunk * CHUNK_SIZE + low);
   return rows.map(({ chunk, entered, exited }) => ({

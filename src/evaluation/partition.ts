@@ -16,12 +16,13 @@ import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { timeZoneOf } from './audience.ts';
+import { createAudit, type AuditShare, type Suspects } from './audit.ts';
 import type { Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
 import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
-import { differences, openQuestions, type Difference, type Question, type Reason } from './diff.ts';
+import { differences, openQuestions, questionsOf, type Difference, type Question } from './diff.ts';
 import { createKnownProfiles, type KnownLimits } from './known-profiles.ts';
 import { createMembershipCache } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
@@ -50,6 +51,8 @@ export interface PartitionDeps extends WriterDeps {
 /** What a partition needs of the process that owns it. */
 export interface Owner {
   populations: Populations;
+  /** Of all its partitions one at a time is audited. Absent: this is the only one. */
+  audits?: AuditShare;
   /** Does work when the partition has nothing else to do. */
   turn: (work: () => Promise<void>) => Promise<void>;
   /** Ends what waits for others. */
@@ -65,7 +68,7 @@ export interface EvaluatorPartition {
   tick(): Promise<number>;
   /** Brings definitions into force whose announcement was lost. */
   catchUp(): Promise<void>;
-  /** Resolves when ClickHouse has all that was published; to be awaited before the partition is left. */
+  /** Resolves when ClickHouse has all that was published. To be awaited before the partition is left, behind `close`. */
   written(): Promise<void>;
   /** Ends what goes on beside. */
   close(): void;
@@ -88,7 +91,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, turn, signal }: Owner,
+  { populations, audits, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
@@ -195,6 +198,7 @@ export async function openPartition(
   }
 
   async function write(entries: NewEntry[]): Promise<void> {
+    audit.touch(entries);
     await writer.write(entries);
     for (const { segment, profile, kind } of entries) cache.set(segment, profile, kind === 'ENTERED');
   }
@@ -202,6 +206,7 @@ export async function openPartition(
   async function takeChanges(account: number, changes: ProfileChange[]): Promise<void> {
     present.add(account);
     definer.note(account, changes);
+    audit.touch(changes.map(({ profile }) => ({ account, profile })));
     await useAll(account);
     known.apply(account, changes);
     const index = registry.account(account);
@@ -278,6 +283,26 @@ export async function openPartition(
     forget: (segment) => cache.forget(segment),
   });
 
+  const audit = createAudit(deps, partition, {
+    share: audits ?? { isTaken: false },
+    registry,
+    isHere: (account) => present.has(account),
+    chunksFor: chunksOf,
+    written: () => writer.written(),
+  });
+
+  async function repair(suspects: Suspects): Promise<void> {
+    const { segment, profiles } = suspects;
+    // What is kept in memory may be what is wrong.
+    cache.forget(segment.segment);
+    known.forget(segment.account, profiles);
+    const reason = { cause: 'REPAIR' as const, at: writer.advance(0), event: null };
+    const questions = profiles.map((profile) => ({ profile, segment, entering: reason, exiting: reason }));
+    const found = await answer(segment.account, questions, reason.at);
+    await write(found.map((difference) => entryOf(segment.account, difference)));
+    audit.repaired(suspects, found);
+  }
+
   async function take(messages: ProfileChangeMessage[]): Promise<void> {
     const stop = metrics.evaluationBatchSeconds.startTimer();
     // Neighbours of a kind are taken together, up to the next of another kind, so that everything keeps its order.
@@ -308,6 +333,9 @@ export async function openPartition(
         if (message.kind === 'definition') {
           await stored();
           await definer.define(account, message.segment, message.version);
+        } else if (message.kind === 'mark') {
+          const suspects = audit.suspectsBehind(message.mark);
+          if (suspects) await repair(suspects);
         } else {
           definer.drop(message.segment);
           registry.remove(message.segment);
@@ -352,6 +380,7 @@ export async function openPartition(
       await writer.saveWatermark(through);
       saved = through;
     }
+    await audit.begin(until);
     return through;
   }
 
@@ -386,35 +415,17 @@ export async function openPartition(
     await debts.settled(CLOCK_WAITS_MS, signal);
   }
 
-  return {
-    take,
-    ready,
-    tick,
-    catchUp,
-    written: () => writer.written(),
-    close: () => definer.close(),
-  };
-}
-
-/** A question per profile and segment that a change can touch, with the last such change each way as its reason. */
-function questionsOf(index: AccountIndex, changes: ProfileChange[]): Question[] {
-  const questions = new Map<string, Question>();
-  for (const change of changes) {
-    const { profile } = change;
-    const event = change.event ?? null;
-    for (const [segment, { canBecomeTrue, canBecomeFalse, direct }] of index.touchedBy(change)) {
-      const reason: Reason = { cause: direct ? change.cause : 'SEGMENT', at: change.at, event };
-      const key = `${segment.segment}:${profile}`;
-      const before = questions.get(key);
-      questions.set(key, {
-        profile,
-        segment,
-        entering: canBecomeTrue ? reason : (before?.entering ?? null),
-        exiting: canBecomeFalse ? reason : (before?.exiting ?? null),
-      });
-    }
+  async function written(): Promise<void> {
+    await audit.ended();
+    await writer.written();
   }
-  return [...questions.values()];
+
+  function close(): void {
+    definer.close();
+    audit.close();
+  }
+
+  return { take, ready, tick, catchUp, written, close };
 }
 
 function entryOf(account: number, { profile, segment, reason, kind }: Difference): NewEntry {

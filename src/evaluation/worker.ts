@@ -26,6 +26,7 @@ interface OpenPartition {
 export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> {
   const open = new Map<number, OpenPartition>();
   const populations = createPopulations(deps);
+  const audits = { isTaken: false };
 
   /** Runs work when the partition is free; the order of calls is the order of work. */
   function exclusively(
@@ -85,7 +86,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     entryOf: () => OpenPartition | Promise<OpenPartition>,
   ): Promise<EvaluatorPartition> {
     const turn = async (work: () => Promise<void>) => exclusively(number, await entryOf(), work);
-    const partition = await openPartition(deps, number, { populations, turn, signal });
+    const partition = await openPartition(deps, number, { populations, audits, turn, signal });
     try {
       await partition.catchUp();
     } catch (error) {

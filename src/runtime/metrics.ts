@@ -84,6 +84,18 @@ export const metrics = {
     labelNames: ['partition'] as const,
     registers,
   }),
+  audits: new Counter({
+    name: 'tidemark_audits_total',
+    help: 'Comparisons of the stored members of a segment, over a chunk of profiles, with a computation anew',
+    labelNames: ['outcome'] as const,
+    registers,
+  }),
+  drift: new Counter({
+    name: 'tidemark_drift_total',
+    help: 'Memberships that the audit found wrong',
+    labelNames: ['kind'] as const,
+    registers,
+  }),
   consumerLag: new Gauge({
     name: 'tidemark_consumer_lag_records',
     help: 'Records of the partition not yet processed',

@@ -6,7 +6,7 @@
 import { until } from '../runtime/until.ts';
 import type { MySql } from './mysql/connect.ts';
 import { placesAhead } from './mysql/membership-ahead.ts';
-import { debtsAhead, unpaidOf } from './mysql/positions.ts';
+import { allDebts, debtsAhead, unpaidOf } from './mysql/positions.ts';
 
 /** Usually it is some 30 ms. Longer than a take-over by another process. */
 const PATIENCE_MS = 30_000;
@@ -44,6 +44,12 @@ export async function membershipsStored(mysql: MySql, account: number, signal?: 
     return [...asked].every(([partition, { last }]) => (ahead.get(partition)?.first ?? Infinity) > last);
   };
   if (!(await until(areStored, { withinMs: PATIENCE_MS, signal }))) throw new NotStored();
+}
+
+/** Resolves when all that ClickHouse has now of events and profiles has been announced. Throws NotStored. */
+export async function dataAnnounced(mysql: MySql, signal?: AbortSignal): Promise<void> {
+  const debts = await allDebts(mysql);
+  if ((await debtsLeft(mysql, debts, PATIENCE_MS, signal)).length > 0) throw new NotStored();
 }
 
 /** Waits until ClickHouse has the rows of these debts of ingest; returns those of which it has not after `withinMs`. */

@@ -57,7 +57,9 @@ export type ProfileChangeMessage =
   | { kind: 'definition'; account: number; segment: number; version: number }
   | { kind: 'deleted'; account: number; segment: number }
   /** The source's events are to be counted for the target. Lies in the target's partition. */
-  | { kind: 'merge'; account: number; source: number; target: number; at: number };
+  | { kind: 'merge'; account: number; source: number; target: number; at: number }
+  /** Nothing but a place in the order, by which the evaluator that has put it there knows what it has taken. */
+  | { kind: 'mark'; account: number; mark: string };
 
 export function encodeChange(message: ProfileChangeMessage): Buffer {
   return Buffer.from(JSON.stringify(message), 'utf8');
@@ -66,7 +68,7 @@ export function encodeChange(message: ProfileChangeMessage): Buffer {
 /** Throws when the bytes are not such a message. */
 export function decodeChange(value: Buffer): ProfileChangeMessage {
   const message = JSON.parse(value.toString('utf8')) as Partial<ProfileChangeMessage> | null;
-  const kinds = ['profiles', 'definition', 'deleted', 'merge'];
+  const kinds = ['profiles', 'definition', 'deleted', 'merge', 'mark'];
   if (!message?.kind || !kinds.includes(message.kind) || !Number.isSafeInteger(message.account)) {
     throw new Error('not a profile change');
   }

@@ -207,6 +207,7 @@ function begin(
 /** Whether what the message says can change the size. */
 export function mayChange(dependencies: Dependencies, message: ProfileChangeMessage): boolean {
   const { metrics, attributes, consents, segments, predictions } = dependencies;
+  if (message.kind === 'mark') return false;
   if (message.kind === 'definition' || message.kind === 'deleted') return segments.size > 0;
   // Of these the changes do not say enough: any is reason to look.
   if (segments.size > 0 || predictions.size > 0 || message.kind === 'merge') return true;

@@ -124,6 +124,12 @@ export async function debtsAhead(mysql: MySql, account: number | null): Promise<
   return rows.filter(({ ahead }) => isAbout(ahead)).map(({ id }) => id);
 }
 
+/** All debts. */
+export async function allDebts(mysql: MySql): Promise<string[]> {
+  const rows = await mysql.db.selectDistinct({ id: ingestDebts.id }).from(ingestDebts);
+  return rows.map(({ id }) => id);
+}
+
 /** Those of the debts that have not been paid. */
 export async function unpaidOf(mysql: MySql, debts: readonly string[]): Promise<string[]> {
   if (debts.length === 0) return [];

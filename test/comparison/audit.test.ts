@@ -1,0 +1,295 @@
+/** The audit finds what is wrong in the stored memberships, and takes nothing for wrong that is only on its way. */
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
+import { listMembers } from '../../src/evaluation/memberships.ts';
+import { openPartition, type EvaluatorPartition } from '../../src/evaluation/partition.ts';
+import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
+import { metrics } from '../../src/runtime/metrics.ts';
+import { command } from '../../src/storage/clickhouse/connect.ts';
+import {
+  decodeChange,
+  type ProfileChange,
+  type ProfileChangeMessage,
+} from '../../src/storage/profile-changes.ts';
+import { evaluatorPartition, PROFILE_CHANGES } from '../../src/storage/topics.ts';
+import { readLogPage } from '../../src/streaming/feed.ts';
+import { useEngines } from '../support/engines.ts';
+import { createSteppedClock } from './clock.ts';
+import { subscribe } from './subscriber.ts';
+import { openWorld, START, until, type World } from './world.ts';
+
+const BORDER = 65_536;
+const ROUND_MS = 11_000;
+
+const engines = useEngines();
+let world: World;
+let segments: [account: number, segment: number][] = [];
+beforeAll(async () => {
+  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+});
+afterEach(async () => {
+  for (const [account, segment] of segments) await deleteSegment(world, account, segment);
+  segments = [];
+  await world.settle();
+  world.warnings();
+});
+afterAll(() => world.close());
+
+const ordered = (rest: object = {}) => ({ event: { metric: 'Placed Order', ...rest } });
+const gold = { property: { path: 'properties.plan', filter: { text: { equals: 'gold' } } } };
+
+/** People with the numbers from `first` on, the even ones of them on the plan. */
+async function people(first: number, count: number): Promise<number> {
+  const account = await world.newAccount(first);
+  const inputs = Array.from({ length: count }, (_, i) => ({
+    identifiers: { externalId: String(i) },
+    properties: { plan: i % 2 === 0 ? 'gold' : 'silver' },
+  }));
+  assert.equal((await acceptProfiles(world, account, inputs)).accepted, count);
+  await world.settle();
+  return account;
+}
+
+async function segment(account: number, condition: object): Promise<number> {
+  const made = await createSegment(world, account, { name: 'audited', condition });
+  assert('segment' in made);
+  segments.push([account, made.segment]);
+  await world.settle();
+  return made.segment;
+}
+
+/** Behind everybody's back. */
+async function turn(account: number, of: number, profiles: number[]): Promise<void> {
+  await command(
+    world.clickhouse,
+    `INSERT INTO memberships (account, segment, chunk, members)
+     SELECT {account:UInt32}, {of:UInt32}, intDiv(profile, ${BORDER}) AS number,
+       groupBitmapXorState(bitmapBuild([toUInt32(profile % ${BORDER})]))
+     FROM (SELECT arrayJoin({profiles:Array(UInt32)}) AS profile)
+     GROUP BY number`,
+    { account, of, profiles },
+  );
+}
+
+async function members(account: number, of: number): Promise<number[]> {
+  const rows = await listMembers(world.clickhouse, account, of, null, 1_000);
+  return rows.map(({ profile }) => profile);
+}
+
+async function changesOf(account: number) {
+  const page = await readLogPage(world, account, { first: 1_000, after: null, segments: null });
+  return page.changes.map(({ kind, cause, profile, segment: of }) => ({ kind, cause, profile, segment: of }));
+}
+
+async function counted(of: 'audits' | 'drift'): Promise<Record<string, number>> {
+  const { values } = await metrics[of].get();
+  return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels).join(), value]));
+}
+
+const rest = (of: Record<string, number>) => Object.values(of).reduce((sum, one) => sum + one, 0);
+
+/** Lets the evaluators' time pass until it is so. */
+async function audited(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  await until(
+    what,
+    async () => {
+      world.clock.set(world.clock.now() + ROUND_MS);
+      await pause(50);
+      await world.settle();
+      return isSo();
+    },
+    60_000,
+  );
+}
+
+test('members who are missing, and others who should not be there, are repaired and announced', async () => {
+  // Both sides of a block of 256, and of a chunk: two partitions.
+  const account = await people(BORDER - 260, 270);
+  const other = await people(BORDER - 260, 270);
+  const [made, same] = [await segment(account, gold), await segment(account, { not: gold })];
+  const elsewhere = await segment(other, gold);
+  const right = await members(account, made);
+  expect(right).toHaveLength(135);
+  // The evaluators know the members, and some of the profiles, by now.
+  const news = ['0', '4', '256', '260', '264'];
+  const inputs = news.map((externalId) => ({ identifiers: { externalId }, properties: { plan: 'silver' } }));
+  await acceptProfiles(world, account, inputs);
+  await world.settle();
+  await acceptProfiles(
+    world,
+    account,
+    inputs.map((input) => ({ ...input, properties: { plan: 'gold' } })),
+  );
+  await world.settle();
+  expect(await members(account, made)).toEqual(right);
+  const before = await changesOf(account);
+  const listener = subscribe(world, account);
+  await listener.reconnect();
+  const drift = await counted('drift');
+
+  const [missing, extra] = [
+    [0, 4, 260],
+    [3, 257, 259, 263],
+  ].map((list) => list.map((i) => BORDER - 260 + i));
+  assert(missing && extra);
+  await turn(account, made, [...missing, ...extra]);
+  expect(await members(account, made)).not.toEqual(right);
+  await audited(
+    'the members are repaired',
+    async () => (await members(account, made)).join() === right.join(),
+  );
+
+  const repairs = (await changesOf(account)).slice(before.length);
+  const sorted = repairs.sort((a, b) => a.profile - b.profile);
+  const wanted = [
+    ...missing.map((profile) => ({ kind: 'ENTERED', cause: 'REPAIR', profile, segment: made })),
+    ...extra.map((profile) => ({ kind: 'EXITED', cause: 'REPAIR', profile, segment: made })),
+  ].sort((a, b) => a.profile - b.profile);
+  expect(sorted).toEqual(wanted);
+  const page = await readLogPage(world, account, { first: 1_000, after: null, segments: null });
+  await listener.expect(page.changes.slice(before.length));
+  await listener.stop();
+  const now = await counted('drift');
+  expect([now['missing'], now['extra'], now['disputed']]).toEqual([
+    (drift['missing'] ?? 0) + 3,
+    (drift['extra'] ?? 0) + 4,
+    drift['disputed'],
+  ]);
+  expect(world.warnings().filter((line) => line.includes('memberships were wrong'))).toHaveLength(2);
+  expect(await members(account, same)).toHaveLength(135);
+  expect(await changesOf(other)).toEqual([]);
+  expect(await members(other, elsewhere)).toHaveLength(135);
+
+  // What is in memory is right as well.
+  await acceptProfiles(world, account, [{ identifiers: { externalId: '3' }, properties: { plan: 'gold' } }]);
+  await acceptProfiles(world, account, [{ identifiers: { externalId: '4' }, properties: { plan: 'none' } }]);
+  await world.settle();
+  const last = (await changesOf(account)).filter(({ segment: of }) => of === made).slice(-2);
+  expect(last.map(({ kind, cause }) => `${kind} ${cause}`).sort()).toEqual([
+    'ENTERED PROFILE',
+    'EXITED PROFILE',
+  ]);
+}, 120_000);
+
+test('nothing is taken for drift while events pour in and time passes', async () => {
+  const account = await people(BORDER - 5, 10);
+  const conditions = [1, 2, 3, 4].flatMap((equals) => [
+    ordered({ is: { equals } }),
+    ordered({ is: { equals }, within: { last: { value: 1, unit: 'MINUTE' } } }),
+  ]);
+  for (const condition of conditions) await segment(account, condition);
+  const [audits, drift] = [rest(await counted('audits')), await counted('drift')];
+  for (let i = 0; i < 150; i++) {
+    const inputs = [0, 1, 2, 3].map((k) => ({
+      metric: 'Placed Order',
+      profile: { externalId: String((i * 3 + k) % 10) },
+    }));
+    await acceptEvents(world, account, inputs);
+    if (i % 40 === 39) {
+      // A profile that has had four of them starts again.
+      await world.settle();
+    }
+    await pause((i * 7) % 40);
+    world.clock.set(world.clock.now() + ROUND_MS);
+  }
+  await world.settle();
+  const changes = await changesOf(account);
+  expect(changes.length).toBeGreaterThan(100);
+  expect(changes.filter(({ cause }) => cause === 'REPAIR')).toEqual([]);
+  expect(await counted('drift')).toEqual(drift);
+  console.log('audits', await counted('audits'));
+  expect(rest(await counted('audits'))).toBeGreaterThan(audits + 30);
+  expect(world.warnings()).toEqual([]);
+}, 120_000);
+
+/** A partition of its own, whose news come when the test says so. It owns it until the evaluators are restarted. */
+async function alone(account: number) {
+  const clock = createSteppedClock(world.clock.now() + ROUND_MS);
+  const marks: ProfileChangeMessage[] = [];
+  const append: World['log']['append'] = (topic, records) => {
+    const changes = topic === PROFILE_CHANGES ? records.map(({ value }) => decodeChange(value)) : [];
+    const own = changes.filter(({ kind }) => kind === 'mark');
+    marks.push(...own);
+    return own.length > 0 ? Promise.resolve([0]) : world.log.append(topic, records);
+  };
+  const deps = { ...world, clock, log: { ...world.log, append } };
+  const partition = await openPartition(deps, evaluatorPartition(account, 0));
+  return {
+    partition,
+    /** Goes on until a difference is found, whose mark is returned. */
+    async mark(of: EvaluatorPartition = partition): Promise<ProfileChangeMessage> {
+      marks.length = 0;
+      await until(
+        'a mark is put',
+        async () => {
+          clock.set(clock.now() + ROUND_MS);
+          await of.tick();
+          await of.written();
+          return marks.length > 0;
+        },
+        20_000,
+      );
+      const [mark] = marks;
+      assert(mark);
+      return mark;
+    },
+    reopen: () => openPartition(deps, evaluatorPartition(account, 0)),
+  };
+}
+
+const silent = () =>
+  ({ ...world, log: { ...world.log, append: () => Promise.resolve([]) } }) as unknown as World;
+
+async function withOneWrong() {
+  const account = await people(0, 10);
+  const made = await segment(account, gold);
+  await turn(account, made, [1]);
+  return { account, made, ...(await alone(account)) };
+}
+
+test('a difference that its news explain is theirs, not drift', async () => {
+  const { account, made, partition, mark } = await withOneWrong();
+  const change: ProfileChange = { profile: 1, cause: 'PROFILE', at: world.clock.now(), whole: true };
+  await partition.take([{ kind: 'profiles', account, changes: [change] }, await mark()]);
+  await partition.written();
+  expect(await changesOf(account)).toEqual([{ kind: 'EXITED', cause: 'PROFILE', profile: 1, segment: made }]);
+  await world.restart('evaluator', false);
+});
+
+test('what a predecessor has found is nothing to whoever has taken over, who finds it again', async () => {
+  const { account, made, partition, mark, reopen } = await withOneWrong();
+  const found = await mark();
+  const successor = await reopen();
+  await successor.take([found]);
+  await successor.written();
+  expect(await changesOf(account)).toEqual([]);
+  await successor.take([await mark(successor)]);
+  await successor.written();
+  expect(await changesOf(account)).toEqual([{ kind: 'EXITED', cause: 'REPAIR', profile: 1, segment: made }]);
+  expect(await members(account, made)).toEqual([0, 2, 4, 6, 8]);
+  await expect(partition.take([found])).resolves.toBeUndefined();
+  await world.restart('evaluator', false);
+});
+
+test('a segment that is edited meanwhile is as it was edited', async () => {
+  const { account, made, partition, mark } = await withOneWrong();
+  const found = await mark();
+  assert('segment' in (await updateSegment(silent(), account, made, { condition: { not: gold } })));
+  await partition.take([{ kind: 'definition', account, segment: made, version: 2 }, found]);
+  await partition.written();
+  expect(await members(account, made)).toEqual([1, 3, 5, 7, 9]);
+  expect((await changesOf(account)).filter(({ cause }) => cause !== 'DEFINITION')).toEqual([]);
+  await world.restart('evaluator', false);
+});
+
+test('a segment that is deleted meanwhile is no more', async () => {
+  const { account, made, partition, mark } = await withOneWrong();
+  const found = await mark();
+  assert('deleted' in (await deleteSegment(silent(), account, made)));
+  await partition.take([{ kind: 'deleted', account, segment: made }, found]);
+  await partition.written();
+  expect(await changesOf(account)).toEqual([]);
+  await world.restart('evaluator', false);
+});
