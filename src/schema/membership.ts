@@ -24,7 +24,10 @@ const MembershipChangeCause = builder.enumType('MembershipChangeCause', {
     MERGE: { description: 'Two profiles that became one.' },
     ERASURE: { description: 'The erasure of the profile.' },
     BACKFILL: { description: 'History that was sent later: an event with `backfill: true`.' },
-    REPAIR: { description: 'The audit, which found the membership wrong.' },
+    REPAIR: {
+      description:
+        'The audit, which found the stored membership wrong and has put it right; `at` is when it did.',
+    },
   } as const,
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { metrics } from '../../src/runtime/metrics.ts';
 import { useEngines } from '../support/engines.ts';
 import { describeCoverage, REFERENCES, type Coverage } from './coverage.ts';
 import { runScript } from './pipeline.ts';
@@ -48,4 +49,13 @@ test('the scripts have brought about entries and exits, by time alone, by consen
   expect(total.segmentChanges).toBeGreaterThan(20);
   expect(total.segmentEvents).toBeGreaterThan(2);
   expect(total.segmentTimes).toBeGreaterThan(2);
+});
+
+/** It has not found anything wrong either: of that the scripts would have heard as a warning. */
+test('the audit has compared members with what they should be all the time', async () => {
+  const { values } = await metrics.audits.get();
+  const outcomes = Object.fromEntries(values.map(({ labels, value }) => [String(labels.outcome), value]));
+  console.log(`audits: ${JSON.stringify(outcomes)}`);
+  expect(outcomes['agreed']).toBeGreaterThan(50);
+  expect(outcomes['drift'] ?? 0).toBe(0);
 });
