@@ -202,6 +202,18 @@ test('nothing is taken for drift while events pour in and time passes', async ()
   expect(world.warnings()).toEqual([]);
 }, 120_000);
 
+test('what is too much for one turn is repaired in several', async () => {
+  const account = await people(0, 10);
+  const made = await segment(account, gold);
+  const drift = await counted('drift');
+  const nobody = Array.from({ length: 6_000 }, (_, i) => 20_000 + i);
+  await turn(account, made, nobody);
+  await audited('the members are repaired', async () => (await members(account, made)).length === 5);
+  expect((await counted('drift'))['extra']).toBe((drift['extra'] ?? 0) + 6_000);
+  const said = world.warnings().flatMap((line) => /"extra":\d+/.exec(line) ?? []);
+  expect(said).toEqual(['"extra":5000', '"extra":1000']);
+}, 120_000);
+
 /** A partition of its own, whose news come when the test says so. It owns it until the evaluators are restarted. */
 async function alone(account: number) {
   const clock = createSteppedClock(world.clock.now() + ROUND_MS);
@@ -268,6 +280,29 @@ test('what a predecessor has found is nothing to whoever has taken over, who fin
   expect(await changesOf(account)).toEqual([{ kind: 'EXITED', cause: 'REPAIR', profile: 1, segment: made }]);
   expect(await members(account, made)).toEqual([0, 2, 4, 6, 8]);
   await expect(partition.take([found])).resolves.toBeUndefined();
+  await world.restart('evaluator', false);
+});
+
+test('what is in memory of a profile does not hide that its membership is wrong', async () => {
+  const account = await people(0, 10);
+  const made = await segment(account, gold);
+  const { partition, mark } = await alone(account);
+  const news = (plan: string, revision: number): ProfileChangeMessage => {
+    const values: ProfileChange['values'] = [['properties.plan', plan]];
+    const at = world.clock.now();
+    const attributes = ['properties.plan'];
+    const change: ProfileChange = { profile: 1, cause: 'PROFILE', at, attributes, values, revision };
+    return { kind: 'profiles', account, changes: [change] };
+  };
+  // Of the second news ClickHouse never hears.
+  await partition.take([news('silver', 50)]);
+  await partition.take([news('gold', 51)]);
+  await partition.take([await mark()]);
+  await partition.written();
+  expect(await changesOf(account)).toEqual([
+    { kind: 'ENTERED', cause: 'PROFILE', profile: 1, segment: made },
+    { kind: 'EXITED', cause: 'REPAIR', profile: 1, segment: made },
+  ]);
   await world.restart('evaluator', false);
 });
 
