@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
 import { openPartition, type EvaluatorPartition } from '../../src/evaluation/partition.ts';
+import { createPopulations } from '../../src/evaluation/populations.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { metrics } from '../../src/runtime/metrics.ts';
 import { command } from '../../src/storage/clickhouse/connect.ts';
@@ -225,7 +226,9 @@ async function alone(account: number) {
     return own.length > 0 ? Promise.resolve([0]) : world.log.append(topic, records);
   };
   const deps = { ...world, clock, log: { ...world.log, append } };
-  const partition = await openPartition(deps, evaluatorPartition(account, 0));
+  const owner = { populations: createPopulations(world), turn: (work: () => Promise<void>) => work() };
+  const open = () => openPartition(deps, evaluatorPartition(account, 0), owner);
+  const partition = await open();
   return {
     partition,
     /** Goes on until a difference is found, whose mark is returned. */
@@ -245,7 +248,7 @@ async function alone(account: number) {
       assert(mark);
       return mark;
     },
-    reopen: () => openPartition(deps, evaluatorPartition(account, 0)),
+    reopen: open,
   };
 }
 

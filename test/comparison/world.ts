@@ -1,4 +1,5 @@
 /** Tidemark without its API: the real ingest worker, evaluator, log, MariaDB and ClickHouse, and a clock of our own. */
+import type { QueryParams } from '@clickhouse/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCriterionSets, SET_LIMITS, type CriterionSets } from '../../src/evaluation/criterion-sets.ts';
 import { KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
@@ -88,7 +89,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
     evaluator: () =>
       startEvaluator({
         ...storage,
-        clickhouse: withLatePopulations(clickhouse, () => held),
+        clickhouse: withLateMembers(clickhouse, () => held),
         clock,
         knownLimits: starts++ % 2 === 0 ? TINY : KNOWN_LIMITS,
       }),
@@ -168,8 +169,8 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   };
 }
 
-/** What a segment's first members are computed from is read early, and told late: much happens meanwhile. */
-function withLatePopulations(clickhouse: ClickHouse, held: () => Promise<void>): ClickHouse {
+/** What a segment's first members, or an audit's, are computed from is read early and told late: much happens meanwhile. */
+function withLateMembers(clickhouse: ClickHouse, held: () => Promise<void>): ClickHouse {
   let count = 0;
   const command: ClickHouse['client']['command'] = async (request) => {
     const result = await clickhouse.client.command(request);
@@ -179,7 +180,16 @@ function withLatePopulations(clickhouse: ClickHouse, held: () => Promise<void>):
     }
     return result;
   };
-  const client = Object.create(clickhouse.client, { command: { value: command } }) as ClickHouse['client'];
+  const query = async (request: QueryParams) => {
+    const result = await clickhouse.client.query(request);
+    // The audit's own: it takes no more than one thread.
+    if (request.clickhouse_settings?.max_threads === 1) await sleep(LATE_MS[count++ % LATE_MS.length]);
+    return result;
+  };
+  const client = Object.create(clickhouse.client, {
+    command: { value: command },
+    query: { value: query },
+  }) as ClickHouse['client'];
   return { ...clickhouse, client };
 }
 
