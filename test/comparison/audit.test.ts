@@ -1,5 +1,7 @@
 /** The audit finds what is wrong in the stored memberships, and takes nothing for wrong that is only on its way. */
 import assert from 'node:assert/strict';
+import type { QueryParams } from '@clickhouse/client';
+import { eq } from 'drizzle-orm';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
@@ -8,7 +10,8 @@ import { openPartition, type EvaluatorPartition } from '../../src/evaluation/par
 import { createPopulations } from '../../src/evaluation/populations.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { metrics } from '../../src/runtime/metrics.ts';
-import { command } from '../../src/storage/clickhouse/connect.ts';
+import { command, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { ingestDebts } from '../../src/storage/mysql/schema.ts';
 import {
   decodeChange,
   type ProfileChange,
@@ -19,7 +22,7 @@ import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
 import { createSteppedClock } from './clock.ts';
 import { subscribe } from './subscriber.ts';
-import { openWorld, START, until, type World } from './world.ts';
+import { isAllWritten, openWorld, START, until, type World } from './world.ts';
 
 const BORDER = 65_536;
 const ROUND_MS = 11_000;
@@ -225,20 +228,38 @@ async function alone(account: number) {
     marks.push(...own);
     return own.length > 0 ? Promise.resolve([0]) : world.log.append(topic, records);
   };
-  const deps = { ...world, clock, log: { ...world.log, append } };
+  let held = Promise.resolve();
+  const query = async (request: QueryParams) => {
+    if (request.clickhouse_settings?.max_threads === 1) await held;
+    return world.clickhouse.client.query(request);
+  };
+  const client = Object.create(world.clickhouse.client, { query: { value: query } }) as ClickHouse['client'];
+  const clickhouse = { ...world.clickhouse, client };
+  const deps = { ...world, clickhouse, clock, log: { ...world.log, append } };
   const owner = { populations: createPopulations(world), turn: (work: () => Promise<void>) => work() };
   const open = () => openPartition(deps, evaluatorPartition(account, 0), owner);
   const partition = await open();
+  const pass = async (ms: number, of: EvaluatorPartition = partition) => {
+    clock.set(clock.now() + ms);
+    await of.tick();
+  };
   return {
     partition,
+    marks,
+    pass,
+    /** Comparisons begin, and read when the result is called. */
+    hold: (): (() => void) => {
+      let release: () => void = () => {};
+      held = new Promise((resolve) => (release = resolve));
+      return release;
+    },
     /** Goes on until a difference is found, whose mark is returned. */
     mark: async (of: EvaluatorPartition = partition): Promise<ProfileChangeMessage> => {
       marks.length = 0;
       await until(
         'a mark is put',
         async () => {
-          clock.set(clock.now() + ROUND_MS);
-          await of.tick();
+          await pass(ROUND_MS, of);
           await of.written();
           return marks.length > 0;
         },
@@ -268,6 +289,47 @@ test('a difference that its news explain is theirs, not drift', async () => {
   await partition.take([{ kind: 'profiles', account, changes: [change] }, await mark()]);
   await partition.written();
   expect(await changesOf(account)).toEqual([{ kind: 'EXITED', cause: 'PROFILE', profile: 1, segment: made }]);
+  await world.restart('evaluator', false);
+});
+
+test('what time turns meanwhile is no drift', async () => {
+  const account = await people(0, 10);
+  const made = await segment(account, ordered({ within: { last: 'PT60S' } }));
+  await acceptEvents(world, account, [{ metric: 'Placed Order', profile: { externalId: '1' } }]);
+  await world.settle();
+  const { partition, marks, pass, hold } = await alone(account);
+  const drift = await counted('drift');
+  const release = hold();
+  await pass(ROUND_MS);
+  await pass(60_000);
+  const changes = [
+    { kind: 'ENTERED', cause: 'EVENT', profile: 1, segment: made },
+    { kind: 'EXITED', cause: 'TIME', profile: 1, segment: made },
+  ];
+  await until('it is written', () => isAllWritten(world.mysql), 10_000);
+  expect(await changesOf(account)).toEqual(changes);
+  // What is stored is read only now, and what is computed is of the time before.
+  const { overtaken = 0 } = await counted('audits');
+  release();
+  await partition.written();
+  expect((await counted('audits'))['overtaken']).toBe(overtaken + 1);
+  expect(marks).toEqual([]);
+  expect(await counted('drift')).toEqual(drift);
+  await world.restart('evaluator', false);
+});
+
+test('a difference is not judged before the news of all that ClickHouse has are in the log', async () => {
+  const { account, made, partition, marks, pass, mark } = await withOneWrong();
+  const debt = { id: 'd'.repeat(32), part: 0, owed: Buffer.of(0), ahead: null };
+  await world.mysql.db.insert(ingestDebts).values(debt);
+  await pass(ROUND_MS);
+  await pause(300);
+  expect(marks).toEqual([]);
+  await world.mysql.db.delete(ingestDebts).where(eq(ingestDebts.id, debt.id));
+  await partition.written();
+  await partition.take([marks[0] ?? (await mark())]);
+  await partition.written();
+  expect(await changesOf(account)).toEqual([{ kind: 'EXITED', cause: 'REPAIR', profile: 1, segment: made }]);
   await world.restart('evaluator', false);
 });
 
