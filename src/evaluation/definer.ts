@@ -67,6 +67,8 @@ export function createDefiner(
   parts: DefinerParts,
 ): Definer {
   const { writer, registry, write, scopeFor, put, chunksFor, forget } = parts;
+  /** New segments that have not begun to form. */
+  const later = new Map<number, StoredDefinition>();
   const forming = createForming(deps, partition, { turn: parts.turn, finish, fail });
   const isInForce = (segment: number, version: number) => (registry.get(segment)?.version ?? 0) >= version;
 
@@ -81,6 +83,10 @@ export function createDefiner(
     if (own?.segment !== segment) return;
     for (const stored of family) {
       if (isInForce(stored.segment, stored.version)) continue;
+      if (!registry.get(stored.segment) && !forming.get(stored.segment) && !forming.hasRoom(account)) {
+        later.set(segment, own);
+        return;
+      }
       const isForming = (forming.get(stored.segment)?.stored.version ?? 0) >= stored.version;
       const reason = isForming ? null : await tried(stored, () => bringIntoForce(stored));
       if (reason !== null) {
@@ -124,39 +130,63 @@ export function createDefiner(
     const at = writer.advance(0);
     const chunks = await chunksFor(account);
     if (registry.get(segment)) await redefine(next, 'DEFINITION', at, chunks);
-    else if (chunks.length > 0) return forming.begin(stored, next, { at, chunks });
+    else if (chunks.length > 0)
+      return forming.begin(stored, next, { at, chunks }, forming.get(segment)?.waiting);
     await settle(next, at, chunks);
   }
 
   async function finish(formation: Formation, staged: Staged): Promise<void> {
-    await conclude(formation, () => complete(formation, staged));
+    const prepared = await attempt(formation, () => prepare(formation, staged));
+    if (prepared === null) return;
+    const { population, entries } = prepared;
+    const { account, segment } = formation.next;
+    // From here on, who fails is taken over, by one who finishes it.
+    await writer.populate(account, population, entries);
+    forget(segment);
+    forming.drop(segment);
+    await put(formation.next);
+    for (const one of formation.waiting.values()) await define(one.account, one.segment, one.version);
+    await beginMore();
   }
 
   async function fail(formation: Formation, error: unknown): Promise<void> {
-    const { segment } = formation.next;
-    await conclude(formation, () => Promise.reject(error as Error)).catch((another: unknown) => {
-      // It is begun again with what nobody has announced.
-      forming.drop(segment);
-      deps.logger.warn({ partition, segment, err: another }, 'a population has failed');
-    });
+    await attempt(formation, () => Promise.reject(error as Error));
   }
 
-  async function conclude({ stored, waiting }: Formation, work: () => Promise<void>): Promise<void> {
-    const reason = await tried(stored, work);
-    if (reason !== null) forming.drop(stored.segment);
-    // It has been begun anew.
-    if (forming.get(stored.segment)) return;
-    for (const one of waiting.values()) {
-      if (reason === null) await define(one.account, one.segment, one.version);
-      else await giveUpBecauseOf(reason, one);
+  /** Null: it came to nothing, or has been begun anew. */
+  async function attempt<Result>(
+    { stored, waiting }: Formation,
+    work: () => Promise<Result>,
+  ): Promise<Result | null> {
+    const { segment } = stored;
+    let result: Result | null = null;
+    try {
+      const reason = await tried(stored, async () => void (result = await work()));
+      if (reason === null) return result;
+      forming.drop(segment);
+      for (const one of waiting.values()) await giveUpBecauseOf(reason, one);
+    } catch (error) {
+      // It is begun again with what nobody has announced.
+      forming.drop(segment);
+      deps.logger.warn({ partition, segment, err: error }, 'a population has failed');
+    }
+    await beginMore();
+    return null;
+  }
+
+  async function beginMore(): Promise<void> {
+    for (const [segment, { account, version }] of later) {
+      if (!forming.hasRoom(account)) continue;
+      later.delete(segment);
+      await define(account, segment, version);
     }
   }
 
   /**
-   * What has happened to people meanwhile is told behind the population, unless it is too much; what only time has
-   * turned is part of it.
+   * What has happened to people meanwhile is told behind the population, unless it is too much; what time has turned is
+   * part of it. Null: it has been begun anew.
    */
-  async function complete({ stored, next, index, noted, waiting }: Formation, staged: Staged): Promise<void> {
+  async function prepare({ stored, next, index, noted, waiting }: Formation, staged: Staged) {
     const { account, segment, version } = stored;
     await parts.stored();
     const at = writer.advance(staged.at);
@@ -164,10 +194,11 @@ export function createDefiner(
     const turned = await turnedMeanwhile(deps.clickhouse, scope, index, [staged.at, at]);
     const now = segmentFrom(stored, inForceIn(registry, account));
     const chunks = await chunksFor(account);
-    // A day has begun for everybody, or a segment that it refers to has been edited.
-    if (turned === null || canonicalJson(now.condition) !== canonicalJson(next.condition)) {
+    const isOther = canonicalJson(now.condition) !== canonicalJson(next.condition);
+    // A day has begun for everybody, a segment that it refers to has been edited, or our time is behind.
+    if (noted === null || turned === null || isOther || at < staged.at) {
       forming.begin(stored, now, { at, chunks }, waiting);
-      return;
+      return null;
     }
     const mine = [...turned].filter((profile) => evaluatorPartition(account, profile) === partition);
     const asked = [...new Set([...noted.keys(), ...mine])];
@@ -176,19 +207,17 @@ export function createDefiner(
       holdingNow(deps, scope, next, asked, at),
       stagedMembers(deps.clickhouse, run, [...noted.keys()]),
     ]);
-    const changed = [...noted].filter(([profile]) => holding.has(profile) !== computed.has(profile));
-    const told = new Map(changed.length <= MOST_TOLD ? changed : []);
-    const corrected = asked.filter((profile) => !told.has(profile));
-    await stageCorrections(deps.clickhouse, run, corrected, (profile) => holding.has(profile));
-    const entries = [...told].map(([profile, reason]): NewEntry => {
-      const kind = holding.has(profile) ? 'ENTERED' : 'EXITED';
-      return { account, segment, version, profile, kind, ...reason };
+    const entries = [...noted].flatMap(([profile, { entering, exiting }]): NewEntry[] => {
+      const holds = holding.has(profile);
+      const reason = holds ? entering : exiting;
+      if (holds === computed.has(profile) || turned.has(profile) || !reason) return [];
+      return [{ account, segment, version, profile, kind: holds ? 'ENTERED' : 'EXITED', ...reason }];
     });
-    const { condition } = next;
-    await writer.populate(account, { segment, version, condition, at, chunks, run: staged.run }, entries);
-    forget(segment);
-    forming.drop(segment);
-    await put(next);
+    const told = entries.length <= MOST_TOLD ? entries : [];
+    const silent = new Set(asked);
+    for (const { profile } of told) silent.delete(profile);
+    await stageCorrections(deps.clickhouse, run, [...silent], (profile) => holding.has(profile));
+    return { population: { segment, version, at, chunks, run: staged.run }, entries: told };
   }
 
   async function settle(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
@@ -245,7 +274,10 @@ export function createDefiner(
   return {
     define,
     note: (account, changes) => forming.note(account, changes),
-    drop: (segment) => forming.drop(segment),
+    drop(segment) {
+      later.delete(segment);
+      forming.drop(segment);
+    },
     catchUp,
     close: () => forming.close(),
   };

@@ -5,7 +5,7 @@
 import type { Logger } from '../runtime/logger.ts';
 import type { StoredDefinition } from '../storage/mysql/definitions.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import type { Reason } from './diff.ts';
+import { questionsOf, type Question } from './diff.ts';
 import type { Populations, Staged } from './populations.ts';
 import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
 
@@ -14,8 +14,8 @@ export interface Formation {
   next: SegmentInForce;
   /** Of this segment alone. */
   index: AccountIndex;
-  /** Profiles that something has happened to since, each with the last. */
-  noted: Map<number, Reason>;
+  /** Profiles that something has happened to since, and what; null: too many. */
+  noted: Map<number, Question> | null;
   /** Those that refer to it and come next. */
   waiting: Map<number, StoredDefinition>;
   stop: AbortController;
@@ -30,6 +30,8 @@ export interface Forming {
     waiting?: Formation['waiting'],
   ): void;
   get(segment: number): Formation | undefined;
+  /** Whether one more may begin. */
+  hasRoom(account: number): boolean;
   note(account: number, changes: readonly ProfileChange[]): void;
   /** Whatever is computed for it is of no use any more. */
   drop(segment: number): void;
@@ -42,6 +44,12 @@ export interface FormingParts {
   finish: (formation: Formation, staged: Staged) => Promise<void>;
   fail: (formation: Formation, error: unknown) => Promise<void>;
 }
+
+/** In a partition at once; of one account, so that it leaves room for others. */
+const MOST_FORMING = 100;
+const MOST_OF_ACCOUNT = 4;
+/** With the two above it bounds the memory. So many changes while a statement runs are an import. */
+const MOST_NOTED = 20_000;
 
 export function createForming(
   deps: { populations: Populations; logger: Logger },
@@ -62,6 +70,7 @@ export function createForming(
     const request = { partition, account, segment, version, condition, ...since };
     try {
       const staged = await deps.populations.compute(request, formation.stop.signal);
+      if (!isCurrent()) return;
       await turn(async () => {
         if (isCurrent()) await finish(formation, staged);
       });
@@ -78,7 +87,7 @@ export function createForming(
       registry.put(next);
       const index = registry.account(next.account);
       if (!index) throw new Error('a segment is not in its own registry');
-      const noted = new Map<number, Reason>();
+      const noted = new Map<number, Question>();
       const formation = { stored, next, index, noted, waiting, stop: new AbortController() };
       formations.set(next.segment, formation);
       carryOut(formation, since).catch((error: unknown) => {
@@ -86,16 +95,21 @@ export function createForming(
       });
     },
     get: (segment) => formations.get(segment),
+    hasRoom: (account) =>
+      formations.size < MOST_FORMING &&
+      [...formations.values()].filter(({ next }) => next.account === account).length < MOST_OF_ACCOUNT,
     note(account, changes) {
-      for (const { next, index, noted } of formations.values()) {
-        if (next.account !== account) continue;
-        for (const change of changes) {
-          const { profile, cause, at, event = null } = change;
-          for (const [, { direct }] of index.touchedBy(change)) {
-            noted.delete(profile);
-            noted.set(profile, { cause: direct ? cause : 'SEGMENT', at, event });
-          }
+      for (const formation of formations.values()) {
+        if (formation.next.account !== account || !formation.noted) continue;
+        for (const question of questionsOf(formation.index, changes)) {
+          const before = formation.noted.get(question.profile);
+          formation.noted.set(question.profile, {
+            ...question,
+            entering: question.entering ?? before?.entering ?? null,
+            exiting: question.exiting ?? before?.exiting ?? null,
+          });
         }
+        if (formation.noted.size > MOST_NOTED) formation.noted = null;
       }
     },
     drop,

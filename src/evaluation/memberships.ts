@@ -112,8 +112,9 @@ export async function storedMemberships(
 
 /**
  * The first population of a segment: stored inside ClickHouse from a SELECT of members by chunk, over some of the
- * account's chunks. The token makes it happen once; the order makes it one block, which a token needs. What is stored is the difference from what is stored
- * already: whoever died between populating and saying so is followed by one who populates again, under another token.
+ * account's chunks. The token makes it happen once; the order makes it one block, which a token needs, and so does a row,
+ * even where nobody is a member. What is stored is the difference from what is stored already: whoever died between
+ * populating and saying so is followed by one who populates again, under another token.
  */
 export async function populate(
   clickhouse: ClickHouse,
@@ -123,6 +124,7 @@ export async function populate(
 ): Promise<void> {
   const account = parameters.add('UInt32', target.account);
   const id = parameters.add('UInt32', target.segment);
+  const first = parameters.add('UInt16', Math.min(...target.chunks));
   await command(
     clickhouse,
     // No alias for the state: WHERE would take it for the column.
@@ -135,13 +137,15 @@ export async function populate(
      FROM (
        SELECT chunk, members FROM (${sql})
        UNION ALL
+       SELECT ${first} AS chunk, bitmapBuild(emptyArrayUInt32()) AS members
+       UNION ALL
        SELECT chunk, groupBitmapXorMergeState(members) AS members
        FROM memberships
        WHERE account = ${account} AND segment = ${id}
          AND chunk IN ${parameters.add('Array(UInt16)', target.chunks)}
        GROUP BY chunk
      )
-     WHERE bitmapCardinality(members) > 0
+     WHERE bitmapCardinality(members) > 0 OR chunk = ${first}
      GROUP BY chunk
      ORDER BY chunk`,
     parameters.values,

@@ -28,7 +28,7 @@ import { createMembershipCache } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
 import { midnightsIn, turnedBetween } from './midnights.ts';
 import type { Populations } from './populations.ts';
-import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
+import { createRegistry, type SegmentInForce } from './registry.ts';
 import {
   beginningsOf,
   dateDifferences,
@@ -209,9 +209,10 @@ export async function openPartition(
     audit.touch(changes.map(({ profile }) => ({ account, profile })));
     await useAll(account);
     known.apply(account, changes);
+    // Also where no segment is in force yet: those that are being computed are of a later instant.
+    const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
     const index = registry.account(account);
     if (!index) return;
-    const instant = writer.advance(changes.reduce((latest, { at }) => Math.max(latest, at), 0));
     const questions = questionsOf(index, changes);
     // Whoever is known does not wait for what has to be read about others.
     const profiles = new Set(changes.map(({ profile }) => profile));

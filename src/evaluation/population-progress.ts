@@ -6,8 +6,8 @@ interface Named {
   segment: number;
 }
 
-export function populationQuery({ account, segment }: Named, run: string): string {
-  return `${prefixOf({ account, segment })}${run}`;
+export function populationQuery(clickhouse: ClickHouse, named: Named, run: string): string {
+  return `${prefixOf(clickhouse, named)}${run}`;
 }
 
 /** Of the rows that are to be read, the part that has been, from 0 to 1; null: none is being computed. */
@@ -17,11 +17,12 @@ export async function readProgress(clickhouse: ClickHouse, named: Named): Promis
     `SELECT sum(read_rows) AS read, sum(greatest(total_rows_approx, read_rows)) AS total
      FROM system.processes
      WHERE startsWith(query_id, {prefix:String})`,
-    { prefix: prefixOf(named) },
+    { prefix: prefixOf(clickhouse, named) },
   );
   return row && row.total !== '0' ? Number(row.read) / Number(row.total) : null;
 }
 
-function prefixOf({ account, segment }: Named): string {
-  return `population-${account}-${segment}-`;
+/** Several installations may share a server. */
+function prefixOf({ database }: ClickHouse, { account, segment }: Named): string {
+  return `population-${database}-${account}-${segment}-`;
 }

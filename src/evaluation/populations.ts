@@ -54,6 +54,8 @@ interface Together {
 
 /** Partitions learn of a segment nearly at once, unless one is busy: that one does it alone. */
 const OTHERS_WAIT_MS = 100;
+/** Partitions whose time is further apart than that do not share an instant. */
+const INSTANTS_DIFFER_BY_MS = 5_000;
 /** Each may use all processors. */
 const STATEMENTS_AT_ONCE = 2;
 
@@ -72,7 +74,7 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
     const run = randomUUID();
     const at = Math.max(...requests.map(({ request }) => request.at));
     const chunks = left().flatMap(({ request }) => request.chunks);
-    const queryId = populationQuery(first.request, run);
+    const queryId = populationQuery(deps.clickhouse, first.request, run);
     const kill = () => {
       if (left().length === 0) void killQuery(deps.clickhouse, queryId);
     };
@@ -85,9 +87,13 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
     return { run, at };
   }
 
-  function gather(key: string, account: number): Together {
-    const begun = gathering.get(key);
-    if (begun) return begun;
+  function gather({ account, segment, version, condition, at }: PopulationRequest): Together {
+    const alike = `${segment}:${version}:${hashOf(condition)}`;
+    const begun = gathering.get(alike);
+    const first = begun?.requests[0]?.request.at ?? at;
+    const isApart = Math.abs(first - at) > INSTANTS_DIFFER_BY_MS;
+    if (begun && !isApart) return begun;
+    const key = isApart ? `${alike}:${at}` : alike;
     const requests: Asked[] = [];
     let start = () => {};
     const staged = new Promise<Staged>((resolve, reject) => {
@@ -111,9 +117,9 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
       return () => void partitions.delete(partition);
     },
     async compute(request, signal) {
-      const { account, segment, version, condition } = request;
+      const { account } = request;
       const profiles = await nextProfileNumber(deps.mysql.db, account);
-      const together = gather(`${segment}:${version}:${hashOf(condition)}`, account);
+      const together = gather(request);
       together.requests.push({ request, signal });
       const are = new Set(together.requests.map((one) => one.request.partition));
       const others = [...partitions].filter((partition) => !are.has(partition));

@@ -4,7 +4,7 @@
  */
 import type { NormalCondition } from '../segments/ast.ts';
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
+import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type ChunkQuery, type Scope } from './all-profiles.ts';
 import { createParameters } from './parameters.ts';
 
@@ -81,21 +81,19 @@ export async function stagedMembers(
   if (profiles.length === 0) return new Set();
   const rows = await query<{ profile: number }>(
     clickhouse,
-    `SELECT DISTINCT
-       toUInt32(chunk * ${2 ** CHUNK_BITS} + arrayJoin(
-         bitmapToArray(bitmapAnd(members, bitmapBuild({lows:Array(UInt32)})))
-       )) AS profile
-     FROM staged_members
-     WHERE account = {account:UInt32} AND run = {run:UUID} AND kind = 'COMPUTED' AND chunk IN {chunks:Array(UInt16)}`,
-    {
-      account,
-      run,
-      chunks: [...new Set(profiles.map(chunkOf))],
-      lows: [...new Set(profiles.map((profile) => profile & (2 ** CHUNK_BITS - 1)))],
-    },
+    `SELECT toUInt32(chunk * ${2 ** CHUNK_BITS} + arrayJoin(bitmapToArray(bitmapAnd(members, asked)))) AS profile
+     FROM staged_members AS staged
+     INNER JOIN (
+       SELECT
+         toUInt16(bitShiftRight(one, ${CHUNK_BITS})) AS chunk,
+         groupBitmapState(toUInt32(bitAnd(one, ${2 ** CHUNK_BITS - 1}))) AS asked
+       FROM (SELECT arrayJoin({profiles:Array(UInt32)}) AS one)
+       GROUP BY chunk
+     ) AS questions USING (chunk)
+     WHERE account = {account:UInt32} AND run = {run:UUID} AND kind = 'COMPUTED'`,
+    { account, run, profiles },
   );
-  const asked = new Set(profiles);
-  return new Set(rows.map((row) => row.profile).filter((profile) => asked.has(profile)));
+  return new Set(rows.map((row) => row.profile));
 }
 
 /** A SELECT of `chunk` and `members` of the run, corrected, in these chunks. */

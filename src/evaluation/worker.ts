@@ -35,6 +35,8 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     work: (partition: EvaluatorPartition) => Promise<void>,
   ): Promise<void> {
     const run = entry.busy.then(async () => {
+      // Somebody else may own it by now.
+      if (entry.stop.signal.aborted) throw new Error(`partition ${number} is not owned any more`);
       if (entry.broken) {
         entry.partition.close();
         entry.partition = await takeOver(number, entry.stop.signal, () => entry);
@@ -120,6 +122,8 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     entry.partition.close();
     await entry.clock;
     await entry.busy;
+    // It may have been taken over again meanwhile.
+    entry.partition.close();
     // Otherwise the next owner does it.
     await entry.partition.written().catch((error: unknown) => {
       deps.logger.warn({ partition: number, err: error }, 'entries have not reached ClickHouse');

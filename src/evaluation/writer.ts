@@ -12,14 +12,11 @@ import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import type { NormalCondition } from '../segments/ast.ts';
 import { markFailed, markInForce } from '../storage/mysql/definitions.ts';
 import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
 import { putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
-import { scopeOf } from './audience.ts';
 import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
-import { selectMembers } from './all-profiles.ts';
 import { populate } from './memberships.ts';
 import { selectStaged } from './staged-members.ts';
 
@@ -36,15 +33,10 @@ export type NewEntry = Omit<LogEntry, 'partition' | 'sequence' | 'evaluatedAt'>;
 interface Population {
   segment: number;
   version: number;
-  /**
-   * Written out: a successor does exactly the same, whatever has become of the segments that it refers to. Absent from
-   * what older versions of Tidemark have put down.
-   */
-  condition?: NormalCondition;
   at: number;
   chunks: number[];
-  /** Where the members have been staged. Absent from what older versions have put down. */
-  run?: string;
+  /** Where the members have been staged: a successor stores the same. */
+  run: string;
 }
 
 interface Pending {
@@ -72,7 +64,7 @@ export interface MembershipWriter {
    * Populates a segment for the first time, with what has been staged, and brings it into force; `entries` are what has
    * become otherwise since. Throws Fenced.
    */
-  populate(account: number, population: Population & { run: string }, entries: NewEntry[]): Promise<void>;
+  populate(account: number, population: Population, entries: NewEntry[]): Promise<void>;
   /**
    * Time alone has changed nothing more up to here, and all that was to be written has been. Throws Fenced.
    */
@@ -103,7 +95,12 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     const [first] = entries;
     if (!first) return;
     const token = `membership:${partition}:${first.sequence}`;
-    if (population) await carryOutPopulation(deps, first.account, population, token);
+    if (population) {
+      const { segment, chunks, run } = population;
+      const { account } = first;
+      const members = selectStaged({ account, run }, chunks);
+      await populate(deps.clickhouse, { account, segment, chunks }, members, token);
+    }
     await writeEntries(deps, owner, first.sequence, entries);
     await publish(deps.log, partition, entries);
     if (!population) return;
@@ -123,6 +120,8 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
       if (!pending.population || !isFaultOfDefinition(error)) throw error;
       await giveUp(deps.mysql, pending.population.segment, pending.population.version);
     }
+    // Done again after something else has been written, it would undo that.
+    await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
   }
 
   for (const { from, entries, hasBegun } of await entriesAhead(deps.mysql, partition)) {
@@ -209,22 +208,6 @@ export async function giveUp(
 ): Promise<string> {
   await markFailed(mysql.db, segment, version, reason);
   return reason;
-}
-
-async function carryOutPopulation(
-  deps: WriterDeps,
-  account: number,
-  population: Population,
-  token: string,
-): Promise<void> {
-  const { segment, condition, at, chunks, run } = population;
-  // Unless it was finished, the segment is not in force yet, and is populated anew.
-  if (!condition) return;
-  const members =
-    run === undefined
-      ? selectMembers(condition, { ...(await scopeOf(deps.mysql.db, account, condition)), at, chunks })
-      : selectStaged({ account, run }, chunks);
-  await populate(deps.clickhouse, { account, segment, chunks }, members, token);
 }
 
 interface InsertAhead {

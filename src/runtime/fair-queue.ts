@@ -14,9 +14,9 @@ export function createFairQueue<Owner>(options: { atOnce: number }): FairQueue<O
     const [turn] = waiting;
     if (running >= options.atOnce || !turn) return;
     const [owner, works] = turn;
-    const [work, ...others] = works;
+    const work = works.shift();
     waiting.delete(owner);
-    if (others.length > 0) waiting.set(owner, others);
+    if (works.length > 0) waiting.set(owner, works);
     if (!work) return;
     running += 1;
     void work().finally(() => {
@@ -30,7 +30,9 @@ export function createFairQueue<Owner>(options: { atOnce: number }): FairQueue<O
     run: (owner, work) =>
       new Promise((resolve, reject) => {
         const settle = () => work().then(resolve, reject);
-        waiting.set(owner, [...(waiting.get(owner) ?? []), settle]);
+        const works = waiting.get(owner) ?? [];
+        waiting.set(owner, works);
+        works.push(settle);
         next();
       }),
   };

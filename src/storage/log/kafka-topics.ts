@@ -6,6 +6,12 @@ import type { TopicSpec } from './log.ts';
 /** A batch on the wire carries at most one group of the append queue, or one record of the largest size. */
 const MAX_BATCH_BYTES = 2 * MAX_RECORD_BYTES;
 
+/** Also what kafkajs has tried several times itself. */
+function mayPass(error: unknown): boolean {
+  const { retriable, cause } = error as { retriable?: boolean; cause?: { retriable?: boolean } };
+  return retriable === true || cause?.retriable === true;
+}
+
 export interface KafkaTopics {
   ensure(specs: TopicSpec[]): Promise<void>;
   /** The number of partitions. Rejects for a topic that was never created, or that has no such partition. */
@@ -88,7 +94,7 @@ export function createKafkaTopics(admin: Shared<Admin>, onGrown: () => void): Ka
       await admin.use((client) => client.fetchTopicOffsets(spec.name));
       return true;
     } catch (error) {
-      if ((error as { retriable?: boolean }).retriable === true) return false;
+      if (mayPass(error)) return false;
       throw error;
     }
   }

@@ -129,7 +129,8 @@ export async function markInForce(
   await db
     .insert(segmentPartitions)
     .values({ segment, partition, account, version, populatedAt })
-    .onDuplicateKeyUpdate({ set: { version } });
+    // Whoever is late, and not the owner any more, sets nothing back.
+    .onDuplicateKeyUpdate({ set: { version: sql`GREATEST(version, ${version})` } });
 }
 
 /** By evaluator partition: the instant for which the segment was populated there. Absent where it has not been yet. */
