@@ -7,7 +7,7 @@
 
 /** In bits of a profile's number. Larger blocks are no faster, and waste more where few profiles have rows. */
 const BLOCK_BITS = 8;
-export const BLOCK = 2 ** BLOCK_BITS;
+const BLOCK = 2 ** BLOCK_BITS;
 const IN_BLOCK = `bitAnd(profile, ${BLOCK - 1})`;
 
 export interface Aggregate {
@@ -111,19 +111,21 @@ export function selectByMaxima(
 
 /** In bits: keys of different profiles are at least 2^47 apart. */
 export const KEY_BITS = 48;
+/** In bits of a profile's number. An array grows by copying: of many short ones that costs more than sorting longer ones. */
+const SORTED_BITS = 12;
 
 /**
  * A SELECT of `profile`, of those of whom some key is chosen. `key`: an Int64 of a row, below 2^46.
- * `chosen`: an array of some of `keys`, which are those of a block of profiles, ascending, each with its profile's place
- * above the KEY_BITS. Sorting one long array takes less time than making many short ones.
+ * `chosen`: an array of some of `keys`, which are those of a block of profiles, ascending, each with the lowest bits of
+ * its profile's number above the KEY_BITS: the highest ones are the same for all of a block.
  */
 export function selectBySorted(key: string, chosen: string, rows: string): string {
   return `SELECT arrayJoin(arrayCompact(arrayMap(
-      key -> toUInt32(block * ${BLOCK} + bitShiftRight(key, ${KEY_BITS})),
+      key -> toUInt32(block * ${2 ** SORTED_BITS} + bitAnd(bitShiftRight(key, ${KEY_BITS}), ${2 ** SORTED_BITS - 1})),
       ${chosen}))) AS profile
     FROM (
-      SELECT ${BLOCK_OF_ROW} AS block,
-        arraySort(groupArray(bitShiftLeft(toInt64(${IN_BLOCK}), ${KEY_BITS}) + ${key})) AS keys
+      SELECT bitShiftRight(profile, ${SORTED_BITS}) AS block,
+        arraySort(groupArray(bitShiftLeft(toInt64(profile), ${KEY_BITS}) + ${key})) AS keys
       ${rows}
       GROUP BY block
     )`;

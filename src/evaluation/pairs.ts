@@ -4,7 +4,7 @@
  * at neighbours.
  */
 import type { SequenceCriterion } from '../segments/ast.ts';
-import { BLOCK, KEY_BITS, selectByMaxima, selectBySorted } from './blocks.ts';
+import { KEY_BITS, selectByAggregates, selectByMaxima, selectBySorted } from './blocks.ts';
 import type { Parameters } from './parameters.ts';
 import { EPOCH } from './sequences.ts';
 
@@ -21,14 +21,12 @@ export function selectByPairs(
   const time = `(toUnixTimestamp64Milli(time) + ${EPOCH})`;
   if (completeWithinMs === null) {
     const isSecond = `(metric = ${parameters.add('UInt32', metricOf(second.metric))})`;
-    if (second.negate) {
-      return selectByMaxima(time, isSecond, ([a, b]) => `${a} > 0 AND ${a} >= ${b}`, rows);
-    }
+    // Whether the last event, or the first one, is of the step that must happen: odd, and so the greater of the same time.
+    const isOdd = ([greatest = '0']: readonly string[]) => `bitAnd(${greatest}, 1) = 1`;
+    const byGreatest = (value: string) => selectByAggregates([{ name: 'max', of: value }], isOdd, rows);
+    if (second.negate) return byGreatest(`${time} * 2 + (NOT ${isSecond})`);
+    if (first.negate) return byGreatest(`${time} * -2 + ${isSecond}`);
     // The greatest of negative times is of the first.
-    if (first.negate) {
-      const truth = ([a, b]: readonly string[]) => `${b} < 0 AND (${a} = 0 OR ${a} <= ${b})`;
-      return selectByMaxima(`-${time}`, isSecond, truth, rows);
-    }
     const value = `if(${isSecond}, ${time}, -${time})`;
     return selectByMaxima(value, isSecond, ([a, b]) => `${a} < 0 AND -${a} < ${b}`, rows);
   }
@@ -45,11 +43,14 @@ export function selectByPairs(
     return selectBySorted(moment, chosen, rows);
   }
   const latest = parameters.add('Int64', (at - completeWithinMs + EPOCH) * 2 + 1);
-  const nextSecond = `arrayPopBack(arrayReverseFill(
-        key -> bitAnd(key, 1) = 0,
-        arrayPushBack(keys, bitShiftLeft(toInt64(${BLOCK}), ${KEY_BITS}))))`;
+  // Of firsts without a second in between, the earliest one is due and alone if any of them is: it is enough to look at
+  // where the step or the profile changes.
+  const runs = `arrayPushFront(
+        arrayFilter((key, difference) -> bitAnd(difference, 1) = 1 OR difference >= ${2 ** (KEY_BITS - 1)}, keys, arrayDifference(keys)),
+        keys[1]) AS runs`;
+  const toNext = `arrayPopFront(arrayDifference(arrayPushBack(runs, runs[-1] + ${2 ** (KEY_BITS - 1)})))`;
   const chosen = `arrayFilter(
-        (key, second) -> bitAnd(key, 1) = 1 AND second - key > ${length} AND bitAnd(key, ${2 ** KEY_BITS - 1}) <= ${latest},
-        keys, ${nextSecond})`;
+        (key, next) -> bitAnd(key, 1) = 1 AND next > ${length} AND bitAnd(key, ${2 ** KEY_BITS - 1}) <= ${latest},
+        ${runs}, ${toNext})`;
   return selectBySorted(moment, chosen, rows);
 }

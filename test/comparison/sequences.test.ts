@@ -23,6 +23,12 @@ afterAll(() => clickhouse.close());
 const METRICS = ['A', 'B', 'C'];
 const ids = new Map(METRICS.map((name, i) => [name, i + 1]));
 const PROFILES = 150;
+/** Numbers of profiles on both sides of the borders of blocks (256, 4,096) and chunks, and of a sign (32,768). */
+const NUMBERS = Array.from(
+  { length: PROFILES },
+  (_, i) => ([240, 4_080, 32_750, 65_520][i % 4] ?? 0) + (i >> 2),
+);
+const numberOf = (place: number) => NUMBERS[place] ?? 0;
 const START = Date.parse('2026-03-01T00:00:00Z');
 const TICK = 500;
 const LENGTHS = ['PT1S', 'PT1.5S', 'PT2S', 'PT3S', 'PT4S', 'PT3.999S'];
@@ -71,7 +77,7 @@ test.each([1, 2, 3])(
       assert(normal.kind === 'sequence');
       return normal;
     });
-    const subjects = instants.flatMap((instant) => events.map((_, profile) => ({ profile, instant })));
+    const subjects = instants.flatMap((instant) => NUMBERS.map((profile) => ({ profile, instant })));
     const [mixed, ...single] = await Promise.all([
       evaluateSubjects(clickhouse, scope, subjects, criteria),
       ...instants.map((at) =>
@@ -91,14 +97,15 @@ test.each([1, 2, 3])(
           at: instant,
           chunks: null,
         });
-        const rows = await query<{ lows: number[] }>(
+        const rows = await query<{ chunk: number; lows: number[] }>(
           clickhouse,
-          `SELECT bitmapToArray(members) AS lows FROM (${sql})`,
+          `SELECT chunk, bitmapToArray(members) AS lows FROM (${sql})`,
           parameters.values,
         );
-        const members = new Set(rows.flatMap(({ lows }) => lows));
+        const members = new Set(rows.flatMap(({ chunk, lows }) => lows.map((low) => chunk * 65_536 + low)));
         const key = criterionKey(criterion);
-        for (const [profile, history] of events.entries()) {
+        for (const [place, history] of events.entries()) {
+          const profile = numberOf(place);
           const expected = evaluate(criterion, profileFacts({ events: history }), instant);
           const said = [
             members.has(profile),
@@ -127,8 +134,9 @@ test.each([1, 2, 3])(
 type History = { metric: string; time: number; value: number }[];
 
 async function write(account: number, histories: readonly History[]): Promise<void> {
-  const lines = histories.flatMap((history, profile) =>
-    history.map(({ metric, time, value }, i) => {
+  const lines = histories.flatMap((history, place) => {
+    const profile = numberOf(place);
+    return history.map(({ metric, time, value }, i) => {
       const uniqueId = `${profile}:${i}`;
       const record = {
         kind: 'event' as const,
@@ -145,9 +153,9 @@ async function write(account: number, histories: readonly History[]): Promise<vo
       };
       const numbers = { event: uuidOf(eventKey(uniqueId)), metric: ids.get(metric) ?? 0, profile };
       return eventLine(record, numbers, flatten({}));
-    }),
-  );
+    });
+  });
   await insertLines(clickhouse, 'events', lines, `sequences:${account}`);
-  const profiles = histories.map((_, profile) => profileLine(account, profile, 1, true));
+  const profiles = histories.map((_, place) => profileLine(account, numberOf(place), 1, true));
   await insertLines(clickhouse, 'profiles', profiles, `sequences:profiles:${account}`);
 }
