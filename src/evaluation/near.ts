@@ -1,7 +1,7 @@
 /** Distances from a place, as an aggregate over rows of `traits`; `src/segments/geo.ts` has the formula. */
 import type { NearCriterion } from '../segments/ast.ts';
 import { haversineLimit, RADIANS } from '../segments/geo.ts';
-import { selectByAggregates, selectByFewAggregates, type Aggregate } from './blocks.ts';
+import { selectByAggregates, type Aggregate } from './blocks.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The attributes that a profile's place consists of. */
@@ -27,22 +27,18 @@ interface Coordinate {
 
 /** A SELECT of `profile`, of those for whom the criterion holds. `place`: which rows are the account's. */
 export function selectByDistance(criterion: NearCriterion, place: string, parameters: Parameters): string {
-  const [latitude, longitude] = COORDINATES.map((path) => parameters.add('String', path)) as [string, string];
   const box = criterion.beyond ? null : boxAround(criterion);
-  const number = (value: number) => parameters.add('Float64', value);
-  const centre = number(criterion.longitude);
-  const isInside = [
-    `if(attribute = ${latitude}, abs(number) <= 90, abs(number) <= 180)`,
-    ...(box === null
-      ? []
-      : [
-          `if(attribute = ${latitude},
-            abs(number - ${number(criterion.latitude)}) <= ${number(box.latitudes)},
-            abs(number - ${centre}) <= ${number(box.longitudes)} OR abs(number - ${centre}) >= ${number(360 - box.longitudes)})`,
-        ]),
-  ].join(' AND ');
+  return box === null
+    ? selectByBoth(criterion, place, parameters)
+    : selectInBox(criterion, box, place, parameters);
+}
+
+/** Of all who have a place. */
+function selectByBoth(criterion: NearCriterion, place: string, parameters: Parameters): string {
+  const [latitude, longitude] = COORDINATES.map((path) => parameters.add('String', path)) as [string, string];
   const rows = `FROM traits FINAL
-      WHERE ${place} AND attribute IN (${latitude}, ${longitude}) AND kind = 'number' AND ${isInside}`;
+      WHERE ${place} AND attribute IN (${latitude}, ${longitude}) AND kind = 'number'
+        AND if(attribute = ${latitude}, abs(number) <= 90, abs(number) <= 180)`;
   // One row of each: a sum is the number itself.
   const degrees = (attribute: string): Aggregate => ({
     name: 'sum',
@@ -51,8 +47,32 @@ export function selectByDistance(criterion: NearCriterion, place: string, parame
   const aggregates = [degrees(latitude), degrees(longitude), { name: 'count', of: null }];
   const truth = ([north = '0', east = '0', coordinates = '0']: readonly string[]) =>
     `(${coordinates} = 2 AND ${isAsFar(criterion, north, east, parameters)})`;
-  // Inside of a box few are left of many.
-  return (box === null ? selectByAggregates : selectByFewAggregates)(aggregates, truth, rows);
+  return selectByAggregates(aggregates, truth, rows);
+}
+
+/**
+ * Of those in a box around the place. Many more lie in the band of its latitudes, or in that of its longitudes, than in
+ * both: joined, those of one band alone are given up sooner than in groups.
+ */
+function selectInBox(criterion: NearCriterion, box: Box, place: string, parameters: Parameters): string {
+  const number = (value: number) => parameters.add('Float64', value);
+  const centre = number(criterion.longitude);
+  const inBand = (path: (typeof COORDINATES)[number], band: string) => `FROM traits FINAL
+        WHERE ${place} AND attribute = ${parameters.add('String', path)} AND kind = 'number' AND ${band}`;
+  const [latitude, longitude] = COORDINATES;
+  const norths = inBand(
+    latitude,
+    `abs(number) <= 90 AND abs(number - ${number(criterion.latitude)}) <= ${number(box.latitudes)}`,
+  );
+  const easts = inBand(
+    longitude,
+    `abs(number) <= 180 AND (abs(number - ${centre}) <= ${number(box.longitudes)}
+          OR abs(number - ${centre}) >= ${number(360 - box.longitudes)})`,
+  );
+  return `SELECT profile
+      FROM (SELECT profile, number AS north ${norths}) AS norths
+      INNER JOIN (SELECT profile, number AS east ${easts}) AS easts USING (profile)
+      WHERE ${isAsFar(criterion, 'north', 'east', parameters)}`;
 }
 
 /** Whether a place is as far away as the criterion asks for. */
@@ -76,8 +96,14 @@ function isAsFar(
 /** In degrees: more than what is lost by rounding, even of places nearly opposite to one another. */
 const MARGIN = 1e-5;
 
-/** How many degrees from the centre a place that is near can lie; null: there is no such box worth looking into. */
-function boxAround(criterion: NearCriterion): { latitudes: number; longitudes: number } | null {
+/** How many degrees from the centre a place that is near can lie. */
+interface Box {
+  latitudes: number;
+  longitudes: number;
+}
+
+/** Null: there is no such box worth looking into. */
+function boxAround(criterion: NearCriterion): Box | null {
   const angle = 2 * Math.asin(Math.sqrt(haversineLimit(criterion)));
   const toPole = Math.PI / 2 - Math.abs(criterion.latitude) * RADIANS;
   // Around a pole there is every longitude.
