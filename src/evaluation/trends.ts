@@ -17,17 +17,26 @@ import {
   type Truths,
 } from './truth-rows.ts';
 
+// One number for time and revision: by pairs ClickHouse finds the newest ten times as slowly.
+const ORDER = 'toUInt128(toUnixTimestamp64Milli(time)) * toUInt128(18446744073709551616) + revision';
+// Without a value it is NaN, which no comparison holds for.
+const VALUE = 'ifNull(value, nan)';
+
 /** The criterion's truth over the rows of a profile, of which there is one at least. */
-export function compileTrend(criterion: TrendCriterion, instant: Instant, parameters: Parameters): string {
+function compileTrend(criterion: TrendCriterion, instant: Instant, parameters: Parameters): string {
   const path = parameters.add('String', criterion.path);
-  // One number for time and revision: by pairs ClickHouse finds the newest ten times as slowly.
-  const order = 'toUInt128(toUnixTimestamp64Milli(time)) * toUInt128(18446744073709551616) + revision';
-  // Without a value it is NaN, which no comparison holds for.
-  const valueBefore = (ms: number) => {
-    const isBefore = `path = ${path} AND time <= ${momentAgo(ms, instant, parameters)}`;
-    return `argMax(if(${isBefore}, ifNull(value, nan), nan), if(${isBefore}, ${order}, 0))`;
-  };
-  const [now, then] = [valueBefore(0), valueBefore(criterion.withinMs)];
+  const valueBefore = (ms: number) =>
+    newestOf(`path = ${path} AND time <= ${momentAgo(ms, instant, parameters)}`);
+  return hasChanged(criterion, valueBefore(0), valueBefore(criterion.withinMs), parameters);
+}
+
+/** The value of the newest row that is `among` them, as an aggregate. */
+function newestOf(among: string): string {
+  return `argMax(if(${among}, ${VALUE}, nan), if(${among}, ${ORDER}, 0))`;
+}
+
+/** `now` and `then`: aggregates, NaN where there is no value. */
+function hasChanged(criterion: TrendCriterion, now: string, then: string, parameters: Parameters): string {
   const by = parameters.add('Int128', microUnits(criterion.by).toString());
   return `(abs(${now}) <= ${LARGEST_SUMMAND} AND abs(${then}) <= ${LARGEST_SUMMAND}
     AND ${micro(now)} - ${micro(then)} ${criterion.by > 0 ? '>=' : '<='} ${by})`;
@@ -46,11 +55,15 @@ export function selectByTrend(
   const rows = `FROM predictions
       WHERE ${place} AND path = ${parameters.add('String', criterion.path)}
         AND time <= ${moment(instant.at, parameters)}`;
+  const before = momentAgo(criterion.withinMs, instant, parameters);
+  // All of these rows are of the path and of the past.
+  const now = `argMax(${VALUE}, ${ORDER})`;
+  const then = newestOf(`time <= ${before}`);
   return `SELECT profile
       ${rows}
-        AND profile IN (SELECT profile ${rows} AND time > ${momentAgo(criterion.withinMs, instant, parameters)})
+        AND profile IN (SELECT profile ${rows} AND time > ${before})
       GROUP BY profile
-      HAVING ${compileTrend(criterion, instant, parameters)}`;
+      HAVING ${hasChanged(criterion, now, then, parameters)}`;
 }
 
 /** Truths of trends, by subject and key. */
