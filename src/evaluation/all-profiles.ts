@@ -14,6 +14,7 @@ import {
   selectByDays,
   selectByFewAggregates,
   selectByFewDays,
+  selectByHashes,
 } from './blocks.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
 import { dayNumber, hashedIdentities } from './measures.ts';
@@ -161,11 +162,10 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
     return (isShort ? selectByFewDays : selectByDays)(day, measure.truth, rowsThat([]));
   }
   if (criterion.measure.kind === 'distinct') {
-    const { isSet, values } = hashedIdentities(criterion.measure.path, parameters);
-    return `SELECT profile
-      FROM (SELECT profile, arrayJoin(${values}) AS identity ${rowsThat([isSet])})
-      GROUP BY profile
-      HAVING ${measure.truth(['uniqExact(identity)'])}`;
+    const scans = hashedIdentities(criterion.measure.path, parameters).map(
+      ({ isSet, hash }) => `SELECT profile, ${hash} AS hash ${rowsThat([isSet])}`,
+    );
+    return selectByHashes('hash', measure.truth, `FROM (${scans.join(' UNION ALL ')})`);
   }
   const select = isShort ? selectByFewAggregates : selectByAggregates;
   return select(measure.aggregates, measure.truth, rowsThat([measure.counted]));

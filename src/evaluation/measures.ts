@@ -132,20 +132,18 @@ function identities(path: string, parameters: Parameters): string {
 }
 
 /**
- * The same for millions of rows: hashes in the place of texts, and no array built of what a row does not have. A
- * property has one type. `isSet`: which rows have values at all.
+ * The same for millions of rows: hashes in the place of texts, by the types that a property can have. A row has it in one
+ * of them, and each is read for itself: of the others there is nothing to be read but names.
  */
-export function hashedIdentities(path: string, parameters: Parameters): { isSet: string; values: string } {
-  if (path === EVENT_VALUE) return { isSet: 'isNotNull(value)', values: '[sipHash64(assumeNotNull(value))]' };
+export function hashedIdentities(path: string, parameters: Parameters): { isSet: string; hash: string }[] {
+  if (path === EVENT_VALUE) return [{ isSet: 'isNotNull(value)', hash: 'sipHash64(assumeNotNull(value))' }];
   const key = parameters.add('String', path);
-  const isIn = (map: string) => `mapContains(${map}, ${key})`;
-  return {
-    isSet: `(${['texts', 'numbers', 'booleans', 'lists'].map(isIn).join(' OR ')})`,
-    values: `if(${isIn('lists')},
-      arrayMap(element -> sipHash64('t', element), lists[${key}]),
-      [multiIf(
-        ${isIn('texts')}, sipHash64('t', texts[${key}]),
-        ${isIn('numbers')}, sipHash64('n', numbers[${key}]),
-        sipHash64('b', booleans[${key}]))])`,
-  };
+  const of = (map: string, hash: string) => ({ isSet: `mapContains(${map}, ${key})`, hash });
+  return [
+    of('texts', `sipHash64(texts[${key}])`),
+    of('lists', `arrayJoin(arrayMap(element -> sipHash64(element), lists[${key}]))`),
+    // The bits of a number can be those of a text.
+    of('numbers', `bitNot(sipHash64(numbers[${key}]))`),
+    of('booleans', `toUInt64(booleans[${key}])`),
+  ];
 }

@@ -253,3 +253,19 @@ test('a profile that crosses an edge hundreds of times at once still crosses the
   // 279 are left when the 21st of the oldest has gone.
   expect(left.map(({ at }) => at)).toEqual([now - 279 + HOUR, now - 150 + HOUR]);
 });
+
+test('a text and a number that are the same bytes are two values, a text and the element of a list are one', async () => {
+  const account = await world.newAccount(0);
+  // The number is what these eight letters are as a double.
+  const codes = ['AAAAAAAA', 2_261_634.5098039214, ['AAAAAAAA', 'b'], true];
+  await send(
+    account,
+    codes.map((code) => ({ profile: { externalId: 'a' }, properties: { code } })),
+  );
+  const size = (equals: number) => {
+    const parsed = parseCondition(ordered({ measure: { distinct: 'code' }, is: { equals } }));
+    assert(parsed.ok);
+    return countAudience(world, account, parsed.condition);
+  };
+  expect([await size(3), await size(4), await size(5)]).toEqual([0, 1, 0]);
+});

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { evaluateSubjects, type Subject } from '../../src/evaluation/changed-profiles.ts';
+import { BLOCK } from '../../src/evaluation/blocks.ts';
 import { isTrue } from '../../src/evaluation/diff.ts';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
 import {
@@ -49,7 +50,7 @@ function metricIds(events: readonly CaseEvent[]): Map<string, number> {
   return new Map([...new Set(events.map(({ metric }) => metric))].map((metric, i) => [metric, i + 1]));
 }
 
-/** In the odd seeds the profiles lie on both sides of the border between two chunks. */
+/** In the odd seeds the profiles lie on both sides of the border between two chunks, in the others between two blocks. */
 const BORDER = 65_536;
 
 /** Compares one seed's case, in account `account`; its data stays behind. Throws an AssertionError with the seed. */
@@ -63,7 +64,7 @@ export async function compareScopes(
   const one = randomCase(seed, options);
   const random = seededRandom(seed ^ 0x5c09e5);
   const timeZone = ZONES[seed % ZONES.length] ?? 'UTC';
-  const first = seed % 2 === 1 ? BORDER - Math.floor(one.profiles.length / 2) : 1;
+  const first = (seed % 2 === 1 ? BORDER : BLOCK) - Math.floor(one.profiles.length / 2);
   const numbers = new Map(one.profiles.map(({ identifiers }, i) => [identifiers.externalId, first + i]));
   const gone = new Set([...numbers.values()].filter(() => random.chance(0.06)));
   const metrics = metricIds(one.events);
