@@ -12,6 +12,7 @@ import { runEvaluate } from './scale/evaluate.ts';
 import { FULL, runLag } from './scale/lag.ts';
 import { runPeer } from './scale/peer.ts';
 import { runStart } from './start.ts';
+import { runUnits } from './units/units.ts';
 
 const HELP = `Usage: npm run bench -- NAME [options]
 
@@ -38,8 +39,10 @@ evaluate  500 criteria for changed profiles, by the evaluator's own code
 lag       5,000 segments in 500 accounts: from an event's acceptance to its change
   --seconds N    how long to measure, after 5 s of warm-up (30)
   --rate N       events a second (2000)
+units     what one of everything costs, for npm run simulate
+  --seconds N    of each phase that lasts a while (15); --events: of the bulk (100000)
 
-For language and all that follow it
+For language to evaluate
   --profiles N   profiles (language: 1000000)
   --events N     their events (language: 10000000)
 
@@ -55,7 +58,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       runs: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '30' },
+      seconds: { type: 'string' },
       rate: { type: 'string' },
       profiles: { type: 'string' },
       events: { type: 'string' },
@@ -83,7 +86,7 @@ async function main(): Promise<number> {
     case 'latency':
       outcome = await runLatency({
         given,
-        seconds: wholeNumber('--seconds', values.seconds, 1, 3_600),
+        seconds: wholeNumber('--seconds', values.seconds ?? '30', 1, 3_600),
         rate: wholeNumber('--rate', values.rate ?? '500', 100, 10_000),
       });
       break;
@@ -116,8 +119,14 @@ async function main(): Promise<number> {
     case 'lag':
       outcome = await runLag({
         ...FULL,
-        seconds: wholeNumber('--seconds', values.seconds, 1, 3_600),
+        seconds: wholeNumber('--seconds', values.seconds ?? '30', 1, 3_600),
         rate: wholeNumber('--rate', values.rate ?? '2000', 100, 10_000),
+      });
+      break;
+    case 'units':
+      outcome = await runUnits({
+        seconds: wholeNumber('--seconds', values.seconds ?? '15', 1, 600),
+        events: wholeNumber('--events', values.events ?? '100000', 1_000, 10_000_000),
       });
       break;
     default:
