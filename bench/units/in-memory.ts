@@ -11,8 +11,8 @@ import { SEGMENTS } from '../latency/segments.ts';
 const SEGMENTS_PER_ACCOUNT = 20;
 const ACCOUNTS = 500;
 
-/** Of the heap, for each segment in force in one partition: twenty segments of 1.5 conditions in each of 500 accounts. */
-export function bytesPerSegment(): number {
+/** Bytes of the heap for each segment in force in one partition, and the time to bring it there from its definition. */
+export function segmentInForce(): { bytes: number; micros: number } {
   setFlagsFromString('--expose_gc');
   const collect = runInNewContext('gc') as () => void;
   const heap = () => {
@@ -21,6 +21,7 @@ export function bytesPerSegment(): number {
     return process.memoryUsage().heapUsed;
   };
   const before = heap();
+  const begun = performance.now();
   const registry = createRegistry();
   for (let account = 1; account <= ACCOUNTS; account++) {
     const stored = SEGMENTS.slice(0, SEGMENTS_PER_ACCOUNT).map(({ condition }, i) => ({
@@ -31,10 +32,12 @@ export function bytesPerSegment(): number {
     }));
     for (const segment of inForceTogether(stored)) registry.put(segment);
   }
+  const micros = (performance.now() - begun) * 1000;
   const bytes = heap() - before;
   // It must live until here.
   if (!registry.account(1)) throw new Error('the registry is empty');
-  return Math.round(bytes / (ACCOUNTS * SEGMENTS_PER_ACCOUNT));
+  const each = (total: number) => Math.round(total / (ACCOUNTS * SEGMENTS_PER_ACCOUNT));
+  return { bytes: each(bytes), micros: each(micros) };
 }
 
 /** The truth of one of the segments for somebody with forty events. */

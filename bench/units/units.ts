@@ -13,10 +13,10 @@ import { describeMachine } from '../lib/machine.ts';
 import { usageBetween, usageOf } from '../lib/processes.ts';
 import type { Outcome } from '../lib/report.ts';
 import { startService } from '../lib/service.ts';
-import { round } from '../lib/stats.ts';
+import { median, round } from '../lib/stats.ts';
 import { SEGMENTS } from '../latency/segments.ts';
 import { SEND, type SendAnswer } from '../latency/load.ts';
-import { bytesPerSegment, criterionMicros } from './in-memory.ts';
+import { criterionMicros, segmentInForce } from './in-memory.ts';
 import { clickHouseBytes, logBytes, mysqlBytes } from './sizes.ts';
 
 export interface UnitsOptions {
@@ -46,6 +46,7 @@ export async function runUnits({ seconds, events }: UnitsOptions): Promise<Outco
     const env = { MYSQL_URL: engines.mysqlUrl, CLICKHOUSE_URL: engines.clickhouseUrl };
     const processes: { role: (typeof ROLES)[number]; pid: number }[] = [];
     let api: Api | undefined;
+    let evaluator = '';
     for (const role of ROLES) {
       // Each serves health too: an API that nobody asks for anything else.
       const ROLES = role === 'api' ? 'api' : `api,${role}`;
@@ -57,6 +58,7 @@ export async function runUnits({ seconds, events }: UnitsOptions): Promise<Outco
       engines.later(() => service.stop());
       api ??= createApi({ url: service.url, apiKey: 'benchmark-of-unit-costs' });
       processes.push({ role, pid: service.pid });
+      if (role === 'evaluate') evaluator = service.url;
     }
     if (!api) throw new Error('there is no API');
     await createSegments(api, SEGMENTS);
@@ -83,18 +85,24 @@ export async function runUnits({ seconds, events }: UnitsOptions): Promise<Outco
     const bulk = await during(() => sendInBulk(client, events));
     const traits = await during(() => putProfiles(client));
     await quietAccounts(engines);
-    const quiet = await during(() => sleep(seconds * 1000));
+    const lags: number[] = [];
+    const quiet = await during(async () => {
+      for (let i = 0; i < seconds; i++) {
+        await sleep(1000);
+        lags.push(await clockLagMs(evaluator));
+      }
+    });
 
     const figures = {
       idle,
       steady: { ...steady, events: seconds * RATE, perCall: PER_CALL },
       bulk: { ...bulk, events, perCall: PER_BULK_CALL },
       traits: { ...traits, profiles: PROFILES },
-      quiet: { ...quiet, accounts: QUIET_ACCOUNTS },
+      quiet: { ...quiet, accounts: QUIET_ACCOUNTS, lookMs: round(median(lags), 1) },
       clickHouseBytes: await clickHouseBytes(engines.clickhouse),
       mysqlBytes: await mysqlBytes(engines.mysql),
       logBytes: await logBytes(engines.mysql),
-      segmentBytes: bytesPerSegment(),
+      segmentInForce: segmentInForce(),
       criterionMicros: criterionMicros(),
     };
     const micros = (used: Used, count: number, of: keyof Used) => round((used[of] / count) * 1e6, 1);
@@ -129,7 +137,9 @@ export async function runUnits({ seconds, events }: UnitsOptions): Promise<Outco
           value: round(quiet.used[of] / quiet.seconds, 3),
           unit: 'cores',
         })),
-        { label: 'memory of a segment in force', value: figures.segmentBytes, unit: 'bytes' },
+        { label: 'a look of all clocks at these accounts', value: figures.quiet.lookMs, unit: 'ms' },
+        { label: 'memory of a segment in force', value: figures.segmentInForce.bytes, unit: 'bytes' },
+        { label: 'bringing it there', value: figures.segmentInForce.micros, unit: 'µs' },
         { label: 'a criterion of a profile in memory', value: figures.criterionMicros, unit: 'µs' },
       ],
       figures,
@@ -205,6 +215,15 @@ async function putProfiles(api: Api): Promise<void> {
     if (error) throw new Error(error.message);
     if (first + PER_BULK_CALL >= PROFILES) await waitUntilEvaluated(api, profilesUpsert.receipt);
   }
+}
+
+/** How long a look of each partition's clock has taken, all partitions together: one begins at the instant up to which it looks. */
+async function clockLagMs(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const lags = [...text.matchAll(/^tidemark_clock_lag_seconds\{[^}]*\} (\S+)$/gm)].map(([, lag]) =>
+    Number(lag),
+  );
+  return lags.reduce((sum, lag) => sum + lag, 0) * 1000;
 }
 
 /** Accounts of one profile to whom nothing happens, with two windowed segments each; resolves when these are in force. */

@@ -1,0 +1,57 @@
+/** One scenario from end to end: what it needs, and a day of its evaluators. */
+import { accountShares, place, type Placement } from './accounts.ts';
+import { capacityOf, type Capacity } from './capacity.ts';
+import type { Costs } from './costs.ts';
+import { simulateDay, type DayResult } from './day.ts';
+import type { Scenario } from './workload.ts';
+
+export interface Simulation {
+  capacity: Capacity;
+  largestAccount: number;
+  day: DayResult;
+  /** One process more at noon, and one that dies at six. */
+  changing: DayResult;
+}
+
+/** The highest second of a day over its mean; what is left of the peak factor is the day itself. */
+const CURVE = 1.8;
+const BURST = 3;
+const DAY = 86_400;
+export const NOON = 12 * 3_600;
+export const SIX = 18 * 3_600;
+
+export function simulate({ workload, deployment }: Scenario, costs: Costs, seed: number): Simulation {
+  const { accounts, skew, profiles } = workload;
+  const shares = accountShares(accounts, skew);
+  const placed = (places: number, salt: number): Placement => place(shares, profiles, places, seed + salt);
+  const partitions = placed(deployment.partitions, 0);
+  const capacity = capacityOf(workload, deployment, costs, partitions, (shards) => placed(shards, 1));
+  const plan = {
+    seed,
+    seconds: DAY,
+    updatesPerSecond: ((workload.eventsPerSecond + workload.traitsPerSecond) * workload.peakFactor) / CURVE,
+    curve: CURVE,
+    burst: BURST,
+    placement: partitions,
+    evaluators: capacity.evaluators,
+    costs: {
+      update: capacity.updateSeconds,
+      read: costs.readWait / 1e3,
+      unknownShare: 1 / workload.updatesPerVisit,
+      look: workload.segments > 0 && workload.windowedShare > 0 ? costs.lookWait / 1e3 : 0,
+      lookEvery: costs.lookEvery,
+      death: costs.death + (workload.segments * costs.segmentLoad) / 1e6,
+      handOver: costs.handOver + (workload.segments * costs.segmentLoad) / 1e6,
+    },
+  };
+  const changes = [
+    { second: NOON, change: 1 },
+    { second: SIX, change: -1 },
+  ];
+  return {
+    capacity,
+    largestAccount: shares[0] ?? 0,
+    day: simulateDay(plan),
+    changing: simulateDay({ ...plan, changes }),
+  };
+}
