@@ -9,7 +9,8 @@ import { poisson, randomFrom } from './random.ts';
 
 export interface DayPlan {
   seed: number;
-  /** Length of the day. */
+  /** What is simulated: from this second of a day, for so long. */
+  from: number;
   seconds: number;
   /** Mean over the day, all partitions together. */
   updatesPerSecond: number;
@@ -56,6 +57,7 @@ export interface DayResult {
   recovered: (number | null)[];
 }
 
+const DAY = 86_400;
 const BATCH = 200;
 /** For each partition. */
 const BURSTS_PER_SECOND = 1 / 14_400;
@@ -104,7 +106,7 @@ export function simulateDay(plan: DayPlan): DayResult {
       if (!queue) continue;
       const share = placement.shares[partition] ?? 0;
       const factor = (burstUntil[partition] ?? -1) > second ? burst : 1;
-      const mean = updatesPerSecond * share * factor * curveAt(second, seconds, plan.curve);
+      const mean = updatesPerSecond * share * factor * curveAt(plan.from + second, plan.curve);
       const count = poisson(mean, random);
       arrived += count;
       queue.add(second, count);
@@ -156,8 +158,8 @@ export function simulateDay(plan: DayPlan): DayResult {
 }
 
 /** Least at four in the morning, `curve` at 16:00, 1 on average. */
-export function curveAt(second: number, seconds: number, curve: number): number {
-  return 1 - (curve - 1) * Math.cos((2 * Math.PI * (second - seconds / 6)) / seconds);
+export function curveAt(second: number, curve: number): number {
+  return 1 - (curve - 1) * Math.cos((2 * Math.PI * (second - DAY / 6)) / DAY);
 }
 
 /** Updates that a partition can take in a second of which it has `wall`, and `cpu` of its process's core. */

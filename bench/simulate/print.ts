@@ -14,7 +14,8 @@ const seconds = (value: number): string => `${number(value)} s`;
 
 export function printed({ name, scenario, seed }: Options, simulation: Simulation): string {
   const { workload, deployment } = scenario;
-  const { capacity, day, changing } = simulation;
+  const { capacity, day, changing, from, to } = simulation;
+  const at = (part: number) => clock(from + part * (to - from));
   const { limits, needs, clickHouseCores } = capacity;
   const [first] = limits;
   const total = Object.values(clickHouseCores).reduce((sum, part) => sum + part, 0);
@@ -79,10 +80,10 @@ export function printed({ name, scenario, seed }: Options, simulation: Simulatio
     '',
     first && first.load > 1 ? `Breaks first: ${first.name}.` : 'Nothing breaks.',
     '',
-    `A day that ends up at the busiest second, ${capacity.evaluators} evaluators; then with one more at 12:00 and one that dies at 18:00`,
+    `From ${at(0)} to ${at(1)} on the busiest day, ${capacity.evaluators} evaluators; and again with one more at ${at(0.5)} and one that dies at ${at(0.75)}`,
     ...table(
       [
-        ['', 'that day', 'with changes'],
+        ['', 'as many all the time', 'with changes'],
         ['came in', number(day.arrived), number(changing.arrived)],
         ['still waiting at its end', number(day.waiting), number(changing.waiting)],
         ['lag p50', seconds(day.lag.p50), seconds(changing.lag.p50)],
@@ -102,10 +103,15 @@ export function printed({ name, scenario, seed }: Options, simulation: Simulatio
       2,
     ),
     '',
-    'The longest lag of each hour, from 0:00',
+    `The longest lag of each hour, from ${at(0)}, seconds`,
     `  ${day.worstByHour.map((lag) => number(lag)).join('  ')}`,
     `  ${changing.worstByHour.map((lag) => number(lag)).join('  ')}   with changes`,
   ].join('\n');
+}
+
+function clock(second: number): string {
+  const minutes = Math.floor(second / 60);
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
 }
 
 function recovery(after: number | null | undefined): string {

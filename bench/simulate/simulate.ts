@@ -9,16 +9,20 @@ export interface Simulation {
   capacity: Capacity;
   largestAccount: number;
   day: DayResult;
-  /** One process more at noon, and one that dies at six. */
+  /** One process more after a half of it, and one that dies after three quarters. */
   changing: DayResult;
+  /** What is simulated, seconds of a day. */
+  from: number;
+  to: number;
 }
 
 /** The highest second of a day over its mean; what is left of the peak factor is the day itself. */
 const CURVE = 1.8;
 const BURST = 3;
 const DAY = 86_400;
-export const NOON = 12 * 3_600;
-export const SIX = 18 * 3_600;
+const PEAK = (DAY * 2) / 3;
+/** Of more partitions only the hours around the peak are simulated: it would take minutes. */
+const STEPS = 6_000_000;
 
 export function simulate({ workload, deployment }: Scenario, costs: Costs, seed: number): Simulation {
   const { accounts, skew, profiles } = workload;
@@ -26,9 +30,13 @@ export function simulate({ workload, deployment }: Scenario, costs: Costs, seed:
   const placed = (places: number, salt: number): Placement => place(shares, profiles, places, seed + salt);
   const partitions = placed(deployment.partitions, 0);
   const capacity = capacityOf(workload, deployment, costs, partitions, (shards) => placed(shards, 1));
+  const hours = Math.max(1, Math.min(24, Math.floor(STEPS / deployment.partitions / 3_600)));
+  const seconds = hours * 3_600;
+  const from = hours === 24 ? 0 : Math.min(DAY - seconds, PEAK - seconds / 2);
   const plan = {
     seed,
-    seconds: DAY,
+    from,
+    seconds,
     updatesPerSecond: ((workload.eventsPerSecond + workload.traitsPerSecond) * workload.peakFactor) / CURVE,
     curve: CURVE,
     burst: BURST,
@@ -45,13 +53,15 @@ export function simulate({ workload, deployment }: Scenario, costs: Costs, seed:
     },
   };
   const changes = [
-    { second: NOON, change: 1 },
-    { second: SIX, change: -1 },
+    { second: seconds / 2, change: 1 },
+    { second: (seconds * 3) / 4, change: -1 },
   ];
   return {
     capacity,
     largestAccount: shares[0] ?? 0,
     day: simulateDay(plan),
     changing: simulateDay({ ...plan, changes }),
+    from,
+    to: from + seconds,
   };
 }

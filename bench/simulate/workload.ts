@@ -38,7 +38,6 @@ export interface Deployment {
   replicas: number;
   /** Of one machine of ClickHouse. */
   shardCores: number;
-  shardMemoryGb: number;
   shardDiskGb: number;
   mysqlCores: number;
   mysqlDiskGb: number;
@@ -95,10 +94,9 @@ export const PRESETS: Record<string, Scenario> = {
     deployment: {
       ...ONE_MACHINE,
       shardCores: 2,
-      shardMemoryGb: 8,
-      shardDiskGb: 100,
+      shardDiskGb: 500,
       mysqlCores: 2,
-      mysqlDiskGb: 100,
+      mysqlDiskGb: 500,
     },
   },
   'one-server': {
@@ -118,7 +116,6 @@ export const PRESETS: Record<string, Scenario> = {
       ...ONE_MACHINE,
       evaluators: null,
       shardCores: 16,
-      shardMemoryGb: 64,
       shardDiskGb: 4_000,
       mysqlCores: 8,
       mysqlDiskGb: 4_000,
@@ -143,7 +140,6 @@ export const PRESETS: Record<string, Scenario> = {
       shards: null,
       replicas: 2,
       shardCores: 16,
-      shardMemoryGb: 128,
       shardDiskGb: 8_000,
       mysqlCores: 16,
       mysqlDiskGb: 8_000,
@@ -152,12 +148,11 @@ export const PRESETS: Record<string, Scenario> = {
   klaviyo: {
     workload: KLAVIYO,
     deployment: {
-      partitions: 1_024,
+      partitions: 512,
       evaluators: null,
       shards: null,
       replicas: 2,
       shardCores: 16,
-      shardMemoryGb: 128,
       shardDiskGb: 8_000,
       mysqlCores: 16,
       mysqlDiskGb: 8_000,
