@@ -106,7 +106,10 @@ export function capacityOf(
 
   const groups = ingest * costs.ingestGroups;
   const rowsPerGroup = updates / groups;
-  const membershipInserts = Math.min(deployment.partitions * LOG_INSERTS, changes);
+  const membershipInserts = Math.min(
+    partitions.accounts.filter((of) => of > 0).length * LOG_INSERTS,
+    changes,
+  );
   /** By what it is for. An insert goes to each shard that its rows belong to: more shards, more inserts. */
   const clickHouseCoresOf = (shards: number) => {
     // Events and traits are two tables.

@@ -38,10 +38,10 @@ export const COSTS = {
   apiTrait: measured(58, 'µs of CPU', UNITS_BULK, 1.5),
   ingestEvent: measured(82, 'µs of CPU', UNITS_BULK, 2),
   ingestTrait: measured(142, 'µs of CPU', `${UNITS}: a profile with 6 attributes in one write`, 2),
-  ingestGroups: estimate(
-    30,
+  ingestGroups: derived(
+    17,
     'groups/s of a busy process',
-    'a group waits 8 ms for others (src/ingest/groups.ts) and some 25 ms for its insert (decision 7)',
+    'decision 4: 600 inserts in the 35 s of a latency benchmark',
     2,
   ),
   evaluateUpdate: derived(
