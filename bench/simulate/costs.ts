@@ -68,7 +68,7 @@ export const COSTS = {
   lookCpu: derived(
     13,
     'ms of CPU of ClickHouse',
-    `${UNITS}: 100 quiet accounts cost 0.71 cores, at 55 looks a second as their length says; decision 4 has 17 ms`,
+    `${UNITS}: 100 quiet accounts cost 0.71 cores, at 55 looks a second as their length says; before small accounts shared a statement`,
     1.5,
   ),
   lookWait: estimate(
