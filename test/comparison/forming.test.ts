@@ -1,5 +1,6 @@
 /** While the first members of a segment are being computed, the world goes on, and so do all other segments. */
 import assert from 'node:assert/strict';
+import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
@@ -7,7 +8,9 @@ import { acceptEvents } from '../../src/ingest/accept.ts';
 import type { EventInput } from '../../src/ingest/validate.ts';
 import { encodeId } from '../../src/runtime/global-ids.ts';
 import { query } from '../../src/storage/clickhouse/connect.ts';
-import { EVALUATOR_GROUP, PROFILE_CHANGES } from '../../src/storage/topics.ts';
+import { evaluatorPartitions } from '../../src/storage/mysql/schema.ts';
+import { readComputing } from '../../src/storage/mysql/segment-reads.ts';
+import { EVALUATOR_GROUP, evaluatorPartition, PROFILE_CHANGES } from '../../src/storage/topics.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
 import { caughtUp, openWorld, START, until, type World } from './world.ts';
@@ -158,4 +161,103 @@ test('a segment that refers to one that is being computed comes behind it', asyn
   world.clock.set(world.clock.now() + 20 * MINUTE);
   await world.settle();
   expect([await members(segment), await members(other)]).toEqual([[BOB], [ADA]]);
+});
+
+test('who waits for a segment that is edited meanwhile comes behind it all the same', async () => {
+  const { segment, release } = await created(ordered);
+  const other = await create({ segment: { id: encodeId('Segment', account, segment), member: false } });
+  const known = () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES);
+  await until('it is known', known, 10_000);
+  assert('segment' in (await updateSegment(world, account, segment, { condition: seen })));
+  await until('the edit is known', known, 10_000);
+  release();
+  // The clock stands still: nobody looks for what has been forgotten.
+  const areLive = async () => (await readComputing(world.mysql.db, account, null)).length === 0;
+  await until('both are in force', areLive, 10_000);
+  expect([await members(segment), await members(other)]).toEqual([[], [ADA, BOB]]);
+});
+
+test('an entry names the event that has brought it, not the last one', async () => {
+  const few = { event: { metric: 'Refunded', is: { atMost: 2 } } };
+  const { release } = await created({ all: [ordered, few] });
+  await taken([{ ...order('bob'), uniqueId: 'the order' }]);
+  await taken([{ metric: 'Refunded', profile: { externalId: 'bob' }, uniqueId: 'the refund' }]);
+  release();
+  await world.settle();
+  const page = await readLogPage(world, account, { first: 100, after: null, segments: null });
+  const [{ id } = { id: null }] = await query<{ id: string }>(
+    world.clickhouse,
+    `SELECT id FROM events WHERE account = {account:UInt32} AND unique_id = 'the order'`,
+    { account },
+  );
+  expect(page.changes.map(({ event }) => event?.id)).toEqual([id]);
+});
+
+test('more segments than form at once follow one another', async () => {
+  const release = world.holdPopulations();
+  const segments: number[] = [];
+  for (let i = 0; i < 7; i++) segments.push(await create(ordered));
+  await taken([order('bob')]);
+  release();
+  await world.settle();
+  for (const segment of segments) expect(await members(segment)).toEqual([ADA, BOB]);
+});
+
+test('a partition that has lost its owner is not taken back by what it had computed', async () => {
+  const { segment, release } = await created(ordered);
+  const partition = evaluatorPartition(account, 0);
+  const here = eq(evaluatorPartitions.partition, partition);
+  const epoch = async () => (await world.mysql.db.select().from(evaluatorPartitions).where(here))[0]?.epoch;
+  // Somebody else has it for a moment: the next look at the time fails.
+  await world.mysql.db
+    .update(evaluatorPartitions)
+    .set({ epoch: sql`epoch + 1` })
+    .where(here);
+  world.clock.set(world.clock.now() + 5_000);
+  await until('it is noticed', () => Promise.resolve(world.warnings().length > 0), 10_000);
+  await world.restart('evaluator', false);
+  await untilComputed(2);
+  const owned = await epoch();
+  release();
+  await world.settle();
+  expect(await epoch()).toBe(owned);
+  expect(await members(segment)).toEqual([ADA]);
+});
+
+test('partitions whose times are far apart do not share an instant', async () => {
+  account = await world.newAccount(65_536);
+  await send([{ ...order('ada'), time: world.clock.now() - 50 * MINUTE }]);
+  await world.settle();
+  const ahead = evaluatorPartition(account, 0);
+  expect(ahead).not.toBe(evaluatorPartition(account, 65_536));
+  const latest = world.clock.now() + 60 * MINUTE;
+  await world.mysql.db
+    .update(evaluatorPartitions)
+    .set({ latest })
+    .where(eq(evaluatorPartitions.partition, ahead));
+  await world.restart('evaluator', false);
+  const segment = await create(ordered);
+  await world.settle();
+  expect(await members(segment)).toEqual([65_536]);
+});
+
+test('an event that was accepted by a clock that is ahead counts, though no segment is in force yet', async () => {
+  const { segment, release } = await created(ordered);
+  const clock = { ...world.clock, now: () => world.clock.now() + 3_000 };
+  await acceptEvents({ ...world, clock }, account, [order('bob')]);
+  const isStored = async () => {
+    const rows = await query(
+      world.clickhouse,
+      `SELECT 1 FROM events WHERE account = {account:UInt32} AND metric > 0`,
+      {
+        account,
+      },
+    );
+    return rows.length === 3;
+  };
+  await until('it is stored', isStored, 10_000);
+  await until('it is taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([ADA, BOB]);
 });
