@@ -114,7 +114,7 @@ export const COSTS = {
   logChangeBytes: measured(229, 'bytes', `${UNITS}: membership-changes, for an entry or exit`, 1.5),
   processMemory: measured(350, 'MB', 'npm run bench -- latency: peak of a process with all roles', 1.5),
   segmentMemory: measured(2_213, 'bytes', `${UNITS}: a segment in force, in each partition`, 1.5),
-  segmentLoad: measured(100, 'µs', `${UNITS}: from its definition into force`, 3),
+  segmentLoad: estimate(100, 'µs', 'from its definition into force; `bench -- units` prints it', 3),
   subscriberMemory: estimate(50, 'kB', 'a socket, its buffers and an empty queue', 4),
   deliver: estimate(30, 'µs of CPU', 'an entry written to one socket as JSON', 3),
   death: measured(10, 's', 'SESSION_MS in src/storage/log/kafka-group.ts; then segments are loaded', 1.5),
