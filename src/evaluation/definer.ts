@@ -8,11 +8,11 @@ import { evaluatorPartition } from '../storage/topics.ts';
 import type { Scope } from './all-profiles.ts';
 import { dependentsOf, inForceIn, segmentFrom, TooLarge, writtenOut } from './dependents.ts';
 import { createForming, type Formation } from './forming.ts';
-import { holdingNow, turnedMeanwhile } from './meanwhile.ts';
+import { holdingNow, membersBefore, turnedMeanwhile } from './meanwhile.ts';
 import { diffWithStored } from './memberships.ts';
 import type { Populations, Staged } from './populations.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
-import { stageCorrections, stagedMembers } from './staged-members.ts';
+import { stageCorrections } from './staged-members.ts';
 import {
   giveUp,
   isFaultOfDefinition,
@@ -203,21 +203,26 @@ export function createDefiner(
     const mine = [...turned].filter((profile) => evaluatorPartition(account, profile) === partition);
     const asked = [...new Set([...noted.keys(), ...mine])];
     const run = { account, run: staged.run };
-    const [holding, computed] = await Promise.all([
-      holdingNow(deps, scope, next, asked, at),
-      stagedMembers(deps.clickhouse, run, [...noted.keys()]),
+    const [holding, before] = await Promise.all([
+      holdingNow(
+        deps,
+        scope,
+        next,
+        asked.map((profile) => ({ profile, instant: at })),
+      ),
+      membersBefore(deps, scope, next, run, noted),
     ]);
     const entries = [...noted].flatMap(([profile, { entering, exiting }]): NewEntry[] => {
       const holds = holding.has(profile);
       const reason = holds ? entering : exiting;
-      if (holds === computed.has(profile) || turned.has(profile) || !reason) return [];
+      if (holds === before.has(profile) || turned.has(profile) || !reason) return [];
       return [{ account, segment, version, profile, kind: holds ? 'ENTERED' : 'EXITED', ...reason }];
     });
-    const told = entries.length <= MOST_TOLD ? entries : [];
-    const silent = new Set(asked);
-    for (const { profile } of told) silent.delete(profile);
-    await stageCorrections(deps.clickhouse, run, [...silent], (profile) => holding.has(profile));
-    return { population: { segment, version, at, chunks, run: staged.run }, entries: told };
+    const told = new Set(entries.length <= MOST_TOLD ? entries.map(({ profile }) => profile) : []);
+    // Whoever is told to enter or leave begins as before.
+    await stageCorrections(deps.clickhouse, run, asked, (one) => (told.has(one) ? before : holding).has(one));
+    const population = { segment, version, at, chunks, run: staged.run };
+    return { population, entries: told.size > 0 ? entries : [] };
   }
 
   async function settle(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {

@@ -9,13 +9,23 @@ import { questionsOf, type Question } from './diff.ts';
 import type { Populations, Staged } from './populations.ts';
 import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
 
+/** What has happened to a profile, and what is known of it from before. */
+export interface Noted extends Pick<Question, 'entering' | 'exiting'> {
+  /** Before this nothing had happened that is noted; epoch milliseconds. */
+  since: number;
+  /** It has come into being since. */
+  isNew: boolean;
+  /** Nothing but events: what was before them can be asked. */
+  onlyEvents: boolean;
+}
+
 export interface Formation {
   stored: StoredDefinition;
   next: SegmentInForce;
   /** Of this segment alone. */
   index: AccountIndex;
-  /** Profiles that something has happened to since, and what; null: too many. */
-  noted: Map<number, Question> | null;
+  /** Profiles that something has happened to since; null: too many. */
+  noted: Map<number, Noted> | null;
   /** Those that refer to it and come next. */
   waiting: Map<number, StoredDefinition>;
   stop: AbortController;
@@ -87,7 +97,7 @@ export function createForming(
       registry.put(next);
       const index = registry.account(next.account);
       if (!index) throw new Error('a segment is not in its own registry');
-      const noted = new Map<number, Question>();
+      const noted = new Map<number, Noted>();
       const formation = { stored, next, index, noted, waiting, stop: new AbortController() };
       formations.set(next.segment, formation);
       carryOut(formation, since).catch((error: unknown) => {
@@ -101,13 +111,18 @@ export function createForming(
     note(account, changes) {
       for (const formation of formations.values()) {
         if (formation.next.account !== account || !formation.noted) continue;
-        for (const question of questionsOf(formation.index, changes)) {
-          const before = formation.noted.get(question.profile);
-          formation.noted.set(question.profile, {
-            ...question,
-            entering: question.entering ?? before?.entering ?? null,
-            exiting: question.exiting ?? before?.exiting ?? null,
-          });
+        for (const change of changes) {
+          for (const { profile, entering, exiting } of questionsOf(formation.index, [change])) {
+            const before = formation.noted.get(profile);
+            const isEvent = change.metric !== undefined && !change.attributes?.length && !change.whole;
+            formation.noted.set(profile, {
+              entering: entering ?? before?.entering ?? null,
+              exiting: exiting ?? before?.exiting ?? null,
+              since: Math.min(before?.since ?? Infinity, change.at),
+              isNew: before?.isNew === true || change.created === true,
+              onlyEvents: before?.onlyEvents !== false && isEvent,
+            });
+          }
         }
         if (formation.noted.size > MOST_NOTED) formation.noted = null;
       }

@@ -2,13 +2,16 @@
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
-import { evaluateSubjects, type ChangedScope } from './changed-profiles.ts';
+import { evaluateSubjects, type ChangedScope, type Subject } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
+import type { Noted } from './forming.ts';
 import { midnightsIn } from './midnights.ts';
 import type { AccountIndex, SegmentInForce } from './registry.ts';
+import { stagedMembers, type StagedRun } from './staged-members.ts';
 import { holds } from './turnings.ts';
 
-const PROFILES_PER_ROUND = 5_000;
+/** Their instants may differ, which costs more of a query. */
+const PROFILES_PER_ROUND = 1_000;
 
 /**
  * The profiles of the account that time alone may have turned in the indexed segments, after `after` and up to `until`
@@ -30,25 +33,61 @@ export async function turnedMeanwhile(
   return turned;
 }
 
-/** Which of the profiles satisfy the segment's condition. Not by what an evaluator knows: that is of segments in force. */
+/**
+ * Which of the subjects, one for each profile, satisfy the segment's condition. Not by what an evaluator knows: that is of
+ * segments in force.
+ */
 export async function holdingNow(
   { mysql, clickhouse }: { mysql: MySql; clickhouse: ClickHouse },
   scope: ChangedScope,
   segment: SegmentInForce,
-  profiles: readonly number[],
-  instant: number,
+  subjects: readonly Subject[],
 ): Promise<Set<number>> {
   const found = new Set<number>();
-  for (let start = 0; start < profiles.length; start += PROFILES_PER_ROUND) {
-    const page = profiles.slice(start, start + PROFILES_PER_ROUND);
-    const subjects = page.map((profile) => ({ profile, instant }));
+  for (let start = 0; start < subjects.length; start += PROFILES_PER_ROUND) {
+    const page = subjects.slice(start, start + PROFILES_PER_ROUND);
     const [truths, gone] = await Promise.all([
-      evaluateSubjects(clickhouse, scope, subjects, segment.criteria),
-      goneProfiles(mysql.db, scope.account, page),
+      evaluateSubjects(clickhouse, scope, page, segment.criteria),
+      goneProfiles(
+        mysql.db,
+        scope.account,
+        page.map(({ profile }) => profile),
+      ),
     ]);
-    for (const subject of subjects) {
+    for (const subject of page) {
       if (!gone.has(subject.profile) && holds(segment, truths, subject)) found.add(subject.profile);
     }
   }
   return found;
+}
+
+/**
+ * Which of those to whom something has happened were members before. The statement that computed the first members may
+ * have seen it already: whoever is new was none, what events have brought was not there the moment before them, and of
+ * the others it is what the statement says.
+ */
+export async function membersBefore(
+  deps: { mysql: MySql; clickhouse: ClickHouse },
+  scope: ChangedScope,
+  segment: SegmentInForce,
+  run: StagedRun,
+  noted: ReadonlyMap<number, Noted>,
+): Promise<Set<number>> {
+  const old = [...noted].filter(([, { isNew }]) => !isNew);
+  const byEvents = old.filter(([, { onlyEvents }]) => onlyEvents);
+  const others = old.filter(([, { onlyEvents }]) => !onlyEvents);
+  const [asked, computed] = await Promise.all([
+    holdingNow(
+      deps,
+      scope,
+      segment,
+      byEvents.map(([profile, { since }]) => ({ profile, instant: since - 1 })),
+    ),
+    stagedMembers(
+      deps.clickhouse,
+      run,
+      others.map(([profile]) => profile),
+    ),
+  ]);
+  return new Set([...asked, ...computed]);
 }

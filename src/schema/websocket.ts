@@ -1,4 +1,5 @@
 /** GraphQL over WebSocket (graphql-transport-ws), with the bounds that the protocol's library leaves to us. */
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
@@ -107,6 +108,8 @@ export function createWebSockets(deps: {
 
   sockets.on('connection', (socket: WebSocket) => {
     const extra: Extra = { socket, gone: new AbortController(), principal: null };
+    // Each operation listens for it once or twice.
+    setMaxListeners(3 * SOCKET_LIMITS.operations, extra.gone.signal);
     const stopPinging = keepAlive(socket);
     const closed = protocol.opened(
       {
