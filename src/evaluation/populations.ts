@@ -118,9 +118,9 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
     },
     async compute(request, signal) {
       const { account } = request;
-      const profiles = await nextProfileNumber(deps.mysql.db, account);
       const together = gather(request);
       together.requests.push({ request, signal });
+      const profiles = await nextProfileNumber(deps.mysql.db, account);
       const are = new Set(together.requests.map((one) => one.request.partition));
       const others = [...partitions].filter((partition) => !are.has(partition));
       if (others.every((partition) => chunksIn(partition, account, profiles).length === 0)) together.start();

@@ -29,10 +29,10 @@ afterAll(() => world.close());
 beforeEach(async () => {
   account = await world.newAccount(0);
   const time = world.clock.now() - 50 * MINUTE;
-  await send([
-    { metric: 'Placed Order', profile: { externalId: 'ada' }, time },
-    { metric: 'Seen', profile: { externalId: 'bob' }, time },
-  ]);
+  // One after the other: each is numbered as they come.
+  await send([{ metric: 'Placed Order', profile: { externalId: 'ada' }, time }]);
+  await world.settle();
+  await send([{ metric: 'Seen', profile: { externalId: 'bob' }, time }]);
   await world.settle();
 });
 
