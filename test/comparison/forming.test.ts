@@ -1,7 +1,7 @@
 /** While the first members of a segment are being computed, the world goes on, and so do all other segments. */
 import assert from 'node:assert/strict';
 import { eq, sql } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
 import { acceptEvents } from '../../src/ingest/accept.ts';
@@ -26,6 +26,8 @@ beforeAll(async () => {
   world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
 });
 afterAll(() => world.close());
+// Also of a test that has failed before.
+afterEach(() => world.holdPopulations()());
 beforeEach(async () => {
   account = await world.newAccount(0);
   const time = world.clock.now() - 50 * MINUTE;
@@ -49,8 +51,8 @@ async function taken(events: EventInput[]): Promise<void> {
   await send(events);
   const haveCome = async () =>
     (await world.log.ends(PROFILE_CHANGES)).some((end, i) => end > (before[i] ?? 0));
-  await until('there are news', haveCome, 10_000);
-  await until('they are taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+  await until('there are news', haveCome, 30_000);
+  await until('they are taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 30_000);
 }
 
 async function create(condition: object): Promise<number> {
@@ -69,7 +71,7 @@ async function untilComputed(count: number): Promise<void> {
     );
     return Number(row?.runs) >= count;
   };
-  await until('the members are computed', runs, 10_000);
+  await until('the members are computed', runs, 30_000);
 }
 
 async function created(condition: object): Promise<{ segment: number; release: () => void }> {
@@ -115,7 +117,7 @@ test('segments that are in force are evaluated all the while', async () => {
   const { release } = await created(ordered);
   await taken([{ metric: 'Seen', profile: { externalId: 'bob' } }]);
   const arrived = async () => (await changes()).length > 0;
-  await until('the change has come', arrived, 10_000);
+  await until('the change has come', arrived, 30_000);
   expect(await changes()).toEqual([{ segment: live, profile: BOB, kind: 'ENTERED', cause: 'EVENT' }]);
   release();
   await world.settle();
@@ -124,7 +126,7 @@ test('segments that are in force are evaluated all the while', async () => {
 test('a segment that is deleted meanwhile comes to nothing', async () => {
   const { segment, release } = await created(ordered);
   assert('deleted' in (await deleteSegment(world, account, segment)));
-  await until('it is known', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+  await until('it is known', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 30_000);
   await taken([order('bob')]);
   release();
   await world.settle();
@@ -167,13 +169,13 @@ test('who waits for a segment that is edited meanwhile comes behind it all the s
   const { segment, release } = await created(ordered);
   const other = await create({ segment: { id: encodeId('Segment', account, segment), member: false } });
   const known = () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES);
-  await until('it is known', known, 10_000);
+  await until('it is known', known, 30_000);
   assert('segment' in (await updateSegment(world, account, segment, { condition: seen })));
-  await until('the edit is known', known, 10_000);
+  await until('the edit is known', known, 30_000);
   release();
   // The clock stands still: nobody looks for what has been forgotten.
   const areLive = async () => (await readComputing(world.mysql.db, account, null)).length === 0;
-  await until('both are in force', areLive, 10_000);
+  await until('both are in force', areLive, 30_000);
   expect([await members(segment), await members(other)]).toEqual([[], [ADA, BOB]]);
 });
 
@@ -214,7 +216,7 @@ test('a partition that has lost its owner is not taken back by what it had compu
     .set({ epoch: sql`epoch + 1` })
     .where(here);
   world.clock.set(world.clock.now() + 5_000);
-  await until('it is noticed', () => Promise.resolve(world.warnings().length > 0), 10_000);
+  await until('it is noticed', () => Promise.resolve(world.warnings().length > 0), 30_000);
   await world.restart('evaluator', false);
   await untilComputed(2);
   const owned = await epoch();
@@ -255,8 +257,8 @@ test('an event that was accepted by a clock that is ahead counts, though no segm
     );
     return rows.length === 3;
   };
-  await until('it is stored', isStored, 10_000);
-  await until('it is taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 10_000);
+  await until('it is stored', isStored, 30_000);
+  await until('it is taken', () => caughtUp(world.log, EVALUATOR_GROUP, PROFILE_CHANGES), 30_000);
   release();
   await world.settle();
   expect(await members(segment)).toEqual([ADA, BOB]);

@@ -84,6 +84,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   ];
   let starts = 0;
   let held = Promise.resolve();
+  let release: () => void = () => {};
   const workers = {
     // Every other one keeps hardly anything in memory, so that every way of evaluating is taken.
     evaluator: () =>
@@ -139,7 +140,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       return made.insertId;
     },
     holdPopulations() {
-      let release: () => void = () => {};
+      release();
       held = new Promise((resolve) => (release = resolve));
       return release;
     },
