@@ -8,7 +8,7 @@ import { evaluatorPartition } from '../storage/topics.ts';
 import type { Scope } from './all-profiles.ts';
 import { dependentsOf, inForceIn, segmentFrom, TooLarge, writtenOut } from './dependents.ts';
 import { createForming, type Formation } from './forming.ts';
-import { holdingNow, membersBefore, turnedMeanwhile } from './meanwhile.ts';
+import { holdingAt, membersBefore, turnedMeanwhile } from './meanwhile.ts';
 import { diffWithStored } from './memberships.ts';
 import type { Populations, Staged } from './populations.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
@@ -204,7 +204,7 @@ export function createDefiner(
     const asked = [...new Set([...noted.keys(), ...mine])];
     const run = { account, run: staged.run };
     const [holding, before] = await Promise.all([
-      holdingNow(
+      holdingAt(
         deps,
         scope,
         next,

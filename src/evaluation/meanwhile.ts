@@ -37,7 +37,7 @@ export async function turnedMeanwhile(
  * Which of the subjects, one for each profile, satisfy the segment's condition. Not by what an evaluator knows: that is of
  * segments in force.
  */
-export async function holdingNow(
+export async function holdingAt(
   { mysql, clickhouse }: { mysql: MySql; clickhouse: ClickHouse },
   scope: ChangedScope,
   segment: SegmentInForce,
@@ -77,7 +77,7 @@ export async function membersBefore(
   const byEvents = old.filter(([, { onlyEvents }]) => onlyEvents);
   const others = old.filter(([, { onlyEvents }]) => !onlyEvents);
   const [asked, computed] = await Promise.all([
-    holdingNow(
+    holdingAt(
       deps,
       scope,
       segment,

@@ -35,7 +35,7 @@ export interface Staged {
 export interface Populations {
   /** A partition that this process owns; returns what ends that. */
   join(partition: number): () => void;
-  /** Throws what the statement fails with; never resolves sooner than the partitions that go together are there. */
+  /** Waits a moment for the other partitions that ask the same. Throws what the statement fails with. */
   compute(request: PopulationRequest, signal: AbortSignal): Promise<Staged>;
 }
 

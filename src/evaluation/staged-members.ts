@@ -59,8 +59,8 @@ export async function stageCorrections(
          {account:UInt32},
          {run:UUID},
          kind,
-         toUInt16(bitShiftRight(profile, 16)) AS chunk,
-         groupBitmapState(toUInt32(bitAnd(profile, 65535)))
+         toUInt16(bitShiftRight(profile, ${CHUNK_BITS})) AS chunk,
+         groupBitmapState(toUInt32(bitAnd(profile, ${2 ** CHUNK_BITS - 1})))
        FROM (
          SELECT 'ASKED' AS kind, arrayJoin({asked:Array(UInt32)}) AS profile
          UNION ALL

@@ -1,6 +1,5 @@
 /** A population that fails between any two of its steps is finished once, and undoes nothing that was told since. */
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { storedMemberships } from '../../src/evaluation/memberships.ts';
@@ -8,13 +7,12 @@ import { stageCorrections } from '../../src/evaluation/staged-members.ts';
 import { takeOver } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
-import { connectClickHouse, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
-import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { openClickHouse, openMySql } from '../../src/service.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
-import { connectMySql, type MySql } from '../../src/storage/mysql/connect.ts';
+import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { markInForce } from '../../src/storage/mysql/definitions.ts';
-import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
 import { segmentPartitions } from '../../src/storage/mysql/schema.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
@@ -26,10 +24,8 @@ let clickhouse: ClickHouse;
 let log: Log;
 
 beforeAll(async () => {
-  mysql = connectMySql(engines.mysqlUrl());
-  await migrateMySql(mysql, path.resolve('migrations'));
-  clickhouse = await connectClickHouse(engines.clickhouseUrl());
-  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
+  mysql = await openMySql(engines.mysqlUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl());
   log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
   await log.ensureTopics(TOPICS);
 });

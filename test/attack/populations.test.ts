@@ -1,15 +1,13 @@
 /** First members are computed once for all partitions of a process, corrected, and nobody waits for the dead. */
-import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { storedMemberships, populate } from '../../src/evaluation/memberships.ts';
 import { createPopulations, type PopulationRequest } from '../../src/evaluation/populations.ts';
 import { selectStaged, stageCorrections } from '../../src/evaluation/staged-members.ts';
+import { openClickHouse, openMySql } from '../../src/service.ts';
 import { normalise } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
-import { command, connectClickHouse, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
-import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
-import { connectMySql, type MySql } from '../../src/storage/mysql/connect.ts';
-import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
+import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { accounts } from '../../src/storage/mysql/schema.ts';
 import { chunksIn, EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
@@ -22,10 +20,8 @@ let clickhouse: ClickHouse;
 let account: number;
 
 beforeAll(async () => {
-  mysql = connectMySql(engines.mysqlUrl());
-  await migrateMySql(mysql, path.resolve('migrations'));
-  clickhouse = await connectClickHouse(engines.clickhouseUrl());
-  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
+  mysql = await openMySql(engines.mysqlUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl());
   const row = { name: 'large', timezone: 'UTC', nextProfile: CHUNKS * 65_536, createdAt: NOW };
   const [made] = await mysql.db.insert(accounts).values(row);
   account = made.insertId;
