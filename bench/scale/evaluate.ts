@@ -93,7 +93,7 @@ export async function measureEvaluation(
   const known = createKnownProfiles(rig);
   known.use(rig.account, usesOf(criteria), profiles + 1);
   const singles = await msOf(plan.singles + 5, () =>
-    known.evaluate(scope, subjectsOf(some(1)), touched, NOTHING_AHEAD),
+    known.evaluate([{ scope, subjects: subjectsOf(some(1)), criteria: touched }], NOTHING_AHEAD),
   );
 
   return {

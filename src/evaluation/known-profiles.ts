@@ -3,18 +3,20 @@
  * without asking any store. The truth of a criterion is the language's own (`evaluate`). Only the owner of a partition
  * may have this, because it takes all news of a profile, in their order.
  */
+import pLimit from 'p-limit';
+import { gathered } from '../runtime/gathered.ts';
 import type { Criterion, ProfileFacts, Value } from '../segments/ast.ts';
 import { profileFacts } from '../segments/facts.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import { evaluate } from '../segments/reference.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { readMetricIds } from '../storage/mysql/names.ts';
+import { readMetricIdsOf } from '../storage/mysql/metric-reads.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { nothingKnown, propertiesOf, readKnown, sizeOf, type KnownFacts } from './read-known.ts';
+import { nothingKnown, propertiesOf, readKnown, sizeOf, type KnownFacts, type Wanted } from './read-known.ts';
 import { isCheap, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
@@ -31,15 +33,22 @@ export interface KnownProfiles {
   /** From now on these are read again when they are needed. */
   forget(account: number, profiles: readonly number[]): void;
   /**
-   * Truths of criteria for subjects, and which of these are no more. Of the account's own `use`. `ahead`: what was applied
-   * may not have come to ClickHouse yet.
+   * Truths of criteria for subjects, and which of these are no more, for many accounts at once. Of each account's own
+   * `use`. `ahead`: what was applied may not have come to ClickHouse yet.
    */
-  evaluate(
-    scope: ChangedScope,
-    subjects: readonly Subject[],
-    criteria: readonly Criterion[],
-    ahead: NewsAhead,
-  ): Promise<{ truths: Truths; gone: (profile: number) => boolean }>;
+  evaluate(asked: readonly Asked[], ahead: NewsAhead): Promise<Answers[]>;
+}
+
+/** Of one account. */
+export interface Asked {
+  scope: ChangedScope;
+  subjects: readonly Subject[];
+  criteria: readonly Criterion[];
+}
+
+export interface Answers {
+  truths: Truths;
+  gone: (profile: number) => boolean;
 }
 
 export interface NewsAhead {
@@ -78,10 +87,44 @@ export const KNOWN_LIMITS: KnownLimits = {
   facts: 400_000 / EVALUATOR_PARTITIONS,
 };
 
+/** What the stores say of profiles, in the order of those asked about. */
+export type ReadHistories = (wanted: readonly Wanted[]) => Promise<(KnownFacts & { gone: boolean })[]>;
+
+interface Stores {
+  clickhouse: ClickHouse;
+  mysql: MySql;
+}
+
+/** Profiles whose histories one statement reads. */
+const HISTORIES_PER_QUERY = 300;
+const QUERIES_AT_ONCE = 2;
+/** Accounts that are asked about in ClickHouse at the same time. */
+const ACCOUNTS_AT_ONCE = 4;
+
+/** For all partitions of a process: what they ask while a statement is under way goes together in the next one. */
+export function createHistories({ clickhouse, mysql }: Stores, limits = KNOWN_LIMITS): ReadHistories {
+  return gathered(
+    { atOnce: QUERIES_AT_ONCE, most: HISTORIES_PER_QUERY },
+    async (wanted: readonly Wanted[]) => {
+      const [read, gone] = await Promise.all([
+        readKnown(clickhouse, wanted, limits.eventsPerProfile),
+        goneProfiles(mysql.db, numbersOf(wanted)),
+      ]);
+      return read.map((facts, i) => {
+        const { account = 0, profile = 0 } = wanted[i] ?? {};
+        return { ...facts, gone: gone.get(account)?.has(profile) === true };
+      });
+    },
+  );
+}
+
+/** `histories`: shared with other partitions. */
 export function createKnownProfiles(
-  { clickhouse, mysql }: { clickhouse: ClickHouse; mysql: MySql },
+  stores: Stores,
   limits: KnownLimits = KNOWN_LIMITS,
+  histories: ReadHistories = createHistories(stores, limits),
 ): KnownProfiles {
+  const { clickhouse, mysql } = stores;
   const usesOf = new Map<number, Uses>();
   const firstNew = new Map<number, number>();
   /** Who has been heard of since then, a bit each: news of a creation may come again, long after it. */
@@ -133,48 +176,82 @@ export function createKnownProfiles(
     return (byte & bit) === 0;
   }
 
-  /** Those that are held, the missing ones read if they are few; without those that have too many events. */
+  /**
+   * By place, those that are held, and the missing ones of an account read if they are few; without those that have too
+   * many events.
+   */
   async function load(
-    scope: ChangedScope,
-    wanted: readonly number[],
+    rounds: readonly { scope: ChangedScope; wanted: readonly number[] }[],
     ahead: NewsAhead,
-  ): Promise<Map<number, Known>> {
-    const { account } = scope;
-    const uses = usesOf.get(account);
-    if (!uses) return new Map();
-    const found = new Map<number, Known>();
-    const missing: number[] = [];
-    for (const profile of wanted) {
-      const known = find(account, profile);
-      if (!known) missing.push(profile);
-      else {
-        const key = keyOf(account, profile);
-        profiles.delete(key);
-        profiles.set(key, known);
-        found.set(profile, known);
+  ): Promise<Map<string, Known>> {
+    const found = new Map<string, Known>();
+    const missing: { scope: ChangedScope; uses: Uses; profile: number }[] = [];
+    for (const { scope, wanted } of rounds) {
+      const { account } = scope;
+      const uses = usesOf.get(account);
+      if (!uses) continue;
+      const unknown: number[] = [];
+      for (const profile of wanted) {
+        const known = find(account, profile);
+        if (!known) unknown.push(profile);
+        else {
+          const key = keyOf(account, profile);
+          profiles.delete(key);
+          profiles.set(key, known);
+          found.set(key, known);
+        }
       }
+      if (unknown.length > limits.readAtOnce) continue;
+      for (const profile of unknown) missing.push({ scope, uses, profile });
     }
-    if (missing.length > 0 && missing.length <= limits.readAtOnce) {
+    if (missing.length > 0) {
       // Before the reading: what ClickHouse has received when it ends, it may not have had when it began.
-      const lacking = new Map(missing.map((profile) => [profile, ahead.about(account, profile)]));
-      // Also of metrics that no criterion of this round looks at.
-      const unknown = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
-      const ids = new Map(scope.metrics);
-      for (const { name, id } of await readMetricIds(mysql.db, account, unknown)) ids.set(name, id);
-      const [read, gone] = await Promise.all([
-        readKnown(clickhouse, { account, metrics: ids, uses, limit: limits.eventsPerProfile }, missing),
-        goneProfiles(mysql.db, account, missing),
-      ]);
-      for (const [profile, facts] of read) {
-        const known = { ...facts, uses, gone: gone.has(profile), weight: 0 };
-        const news = lacking.get(profile) ?? [];
-        if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) continue;
+      const lacking = missing.map(({ scope, profile }) => ahead.about(scope.account, profile));
+      const ids = await metricIds(missing);
+      const read = await histories(
+        missing.map(({ scope: { account }, uses, profile }) => {
+          return { account, profile, uses, metrics: ids.get(account) ?? new Map<string, number>() };
+        }),
+      );
+      missing.forEach(({ scope: { account }, uses, profile }, i) => {
+        const facts = read[i];
+        if (!facts) return;
+        const known = { ...facts, uses, weight: 0 };
+        const news = lacking[i] ?? [];
+        if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) return;
         keep(keyOf(account, profile), known);
-        found.set(profile, known);
-      }
+        found.set(keyOf(account, profile), known);
+      });
     }
-    for (const [profile, { events }] of found) if (events === null) found.delete(profile);
+    for (const [key, { events }] of found) if (events === null) found.delete(key);
     return found;
+  }
+
+  /** By account, also of metrics that no criterion of this round looks at. */
+  async function metricIds(
+    wanted: readonly { scope: ChangedScope; uses: Uses }[],
+  ): Promise<Map<number, Map<string, number>>> {
+    const unknown = new Map<number, string[]>();
+    const ids = new Map<number, Map<string, number>>();
+    for (const { scope, uses } of wanted) {
+      if (ids.has(scope.account)) continue;
+      ids.set(scope.account, new Map(scope.metrics));
+      const names = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
+      if (names.length > 0) unknown.set(scope.account, names);
+    }
+    for (const { account, name, id } of await readMetricIdsOf(mysql.db, unknown))
+      ids.get(account)?.set(name, id);
+    return ids;
+  }
+
+  /** What ClickHouse makes of those who are not held, and of what is not decided here. */
+  async function ask({ scope, subjects, criteria, others }: Asked & { others: readonly Subject[] }) {
+    const [cheap, costly] = [criteria.filter(isCheap), criteria.filter((one) => !isCheap(one))];
+    const [ofOthers, ofAll] = await Promise.all([
+      others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, cheap),
+      costly.length === 0 ? null : evaluateSubjects(clickhouse, scope, subjects, costly),
+    ]);
+    return { ofOthers, ofAll };
   }
 
   return {
@@ -200,49 +277,74 @@ export function createKnownProfiles(
     forget(account, others) {
       for (const profile of others) forget(keyOf(account, profile));
     },
-    async evaluate(scope, subjects, criteria, ahead) {
-      const wanted = [...new Set(subjects.map(({ profile }) => profile))];
-      const isMuch =
-        wanted.length > limits.profilesAtOnce || subjects.length * criteria.length > limits.questionsAtOnce;
-      const known = isMuch ? new Map<number, Known>() : await load(scope, wanted, ahead);
-      // ClickHouse may be ahead of the news: who is evaluated there once is read again, or would seem to turn back.
-      if (isMuch) for (const profile of wanted) forget(keyOf(scope.account, profile));
-      const others = subjects.filter(({ profile }) => !known.has(profile));
-      if (others.length > 0 || !criteria.every(isCheap)) await ahead.stored();
-      const [ofOthers, ofAll, gone] = await Promise.all([
-        others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, criteria.filter(isCheap)),
-        criteria.every(isCheap)
-          ? null
-          : evaluateSubjects(
-              clickhouse,
-              scope,
-              subjects,
-              criteria.filter((one) => !isCheap(one)),
-            ),
+    async evaluate(asked, ahead) {
+      const rounds = asked.map((one) => {
+        const wanted = [...new Set(one.subjects.map(({ profile }) => profile))];
+        const questions = one.subjects.length * one.criteria.length;
+        const isMuch = wanted.length > limits.profilesAtOnce || questions > limits.questionsAtOnce;
+        return { ...one, wanted, isMuch };
+      });
+      const known = await load(
+        rounds.filter(({ isMuch }) => !isMuch),
+        ahead,
+      );
+      const open = rounds.map((round) => {
+        const { account } = round.scope;
+        // ClickHouse may be ahead of the news: who is evaluated there once is read again, or would seem to turn back.
+        if (round.isMuch) for (const profile of round.wanted) forget(keyOf(account, profile));
+        const others = round.subjects.filter(({ profile }) => !known.has(keyOf(account, profile)));
+        return { ...round, others };
+      });
+      const isAsked = open.some(({ others, criteria }) => others.length > 0 || !criteria.every(isCheap));
+      if (isAsked) await ahead.stored();
+      const few = pLimit(ACCOUNTS_AT_ONCE);
+      const [gone, ...answers] = await Promise.all([
         goneProfiles(
           mysql.db,
-          scope.account,
-          wanted.filter((profile) => !known.has(profile)),
+          numbersOf(
+            open.flatMap(({ scope: { account }, others }) =>
+              others.map(({ profile }) => ({ account, profile })),
+            ),
+          ),
         ),
+        ...open.map((round) => few(() => ask(round))),
       ]);
-      const byKey = new Map(criteria.map((criterion) => [criterionKey(criterion), criterion]));
-      const facts = new Map<number, ProfileFacts>();
-      for (const [profile, { attributes, consents, events }] of known) {
-        facts.set(profile, profileFacts({ number: profile, attributes, consents, events: events ?? [] }));
-      }
-      return {
-        gone: (profile) => known.get(profile)?.gone ?? gone.has(profile),
-        truths(subject, key) {
-          const criterion = byKey.get(key);
-          if (!criterion) throw new Error('a criterion was not evaluated');
-          if (!isCheap(criterion)) return ofAll?.(subject, key) ?? false;
-          const held = facts.get(subject.profile);
-          if (held) return evaluate(criterion, held, subject.instant, { timeZone: scope.timeZone });
-          return ofOthers?.(subject, key) ?? false;
-        },
-      };
+      return open.map(({ scope, criteria, wanted }, i): Answers => {
+        const { account, timeZone } = scope;
+        const { ofOthers = null, ofAll = null } = answers[i] ?? {};
+        const byKey = new Map(criteria.map((criterion) => [criterionKey(criterion), criterion]));
+        const facts = new Map<number, ProfileFacts>();
+        for (const profile of wanted) {
+          const held = known.get(keyOf(account, profile));
+          if (!held) continue;
+          const { attributes, consents, events } = held;
+          facts.set(profile, profileFacts({ number: profile, attributes, consents, events: events ?? [] }));
+        }
+        return {
+          gone: (profile) =>
+            known.get(keyOf(account, profile))?.gone ?? gone.get(account)?.has(profile) === true,
+          truths(subject, key) {
+            const criterion = byKey.get(key);
+            if (!criterion) throw new Error('a criterion was not evaluated');
+            if (!isCheap(criterion)) return ofAll?.(subject, key) ?? false;
+            const held = facts.get(subject.profile);
+            if (held) return evaluate(criterion, held, subject.instant, { timeZone });
+            return ofOthers?.(subject, key) ?? false;
+          },
+        };
+      });
     },
   };
+}
+
+/** The numbers of profiles by account. */
+function numbersOf(places: readonly { account: number; profile: number }[]): Map<number, Set<number>> {
+  const numbers = new Map<number, Set<number>>();
+  for (const { account, profile } of places) {
+    const of = numbers.get(account) ?? new Set();
+    numbers.set(account, of.add(profile));
+  }
+  return numbers;
 }
 
 /** False: the change says too little, or too much has changed. */

@@ -48,14 +48,11 @@ export async function holdingAt(
     const page = subjects.slice(start, start + PROFILES_PER_ROUND);
     const [truths, gone] = await Promise.all([
       evaluateSubjects(clickhouse, scope, page, segment.criteria),
-      goneProfiles(
-        mysql.db,
-        scope.account,
-        page.map(({ profile }) => profile),
-      ),
+      goneProfiles(mysql.db, new Map([[scope.account, page.map(({ profile }) => profile)]])),
     ]);
     for (const subject of page) {
-      if (!gone.has(subject.profile) && holds(segment, truths, subject)) found.add(subject.profile);
+      if (gone.get(scope.account)?.has(subject.profile) !== true && holds(segment, truths, subject))
+        found.add(subject.profile);
     }
   }
   return found;

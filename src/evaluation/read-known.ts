@@ -22,93 +22,112 @@ const LONGEST = 2_000;
 const NO_PROPERTIES: ReadonlyMap<string, Value> = new Map();
 
 type EventRow = [metric: number, time: string, id: string, value: number | null, ...maps: Properties[]];
-interface TraitRow {
-  profile: number;
+interface TraitRow extends Place {
   attribute: string;
   newest: string;
   trait: [kind: string, text: string, number: number, list: string[], date: string, isLong: number];
 }
 
-interface Reading {
+/** A profile, and what conditions of its account look at. */
+export interface Wanted {
   account: number;
+  profile: number;
   /** Ids by name of the metrics that have had an event. */
   metrics: ReadonlyMap<string, number>;
   uses: Uses;
-  /** Of events of one profile. */
-  limit: number;
 }
 
-/** Everyone asked about is there, however little is known. */
+/** In the order of the profiles asked about, whatever their accounts. `limit`: of events of one profile. */
 export async function readKnown(
   clickhouse: ClickHouse,
-  { account, metrics, uses, limit }: Reading,
-  profiles: readonly number[],
-): Promise<Map<number, KnownFacts>> {
-  const found = new Map(profiles.map((profile): [number, KnownFacts] => [profile, nothingKnown()]));
-  const names = new Map(
-    [...uses.metrics.keys()].flatMap((name) => {
+  wanted: readonly Wanted[],
+  limit: number,
+): Promise<KnownFacts[]> {
+  const found = new Map(wanted.map((one): [string, KnownFacts] => [placeOf(one), nothingKnown()]));
+  const usesOf = new Map(wanted.map(({ account, uses }) => [account, uses]));
+  /** A metric's id is of one account. */
+  const names = new Map<number, string>();
+  const [paths, attributes] = [new Set<string>(), new Set<string>()];
+  for (const { metrics, uses } of new Map(wanted.map((one) => [one.account, one])).values()) {
+    for (const [name, ofMetric] of uses.metrics) {
       const id = metrics.get(name);
-      return id === undefined ? [] : [[id, name] as const];
-    }),
-  );
-  const paths = new Set([...uses.metrics.values()].flatMap((of) => [...of]));
+      if (id !== undefined) names.set(id, name);
+      for (const path of ofMetric) paths.add(path);
+    }
+    for (const attribute of uses.attributes) attributes.add(attribute);
+  }
+  const places = {
+    accounts: wanted.map(({ account }) => account),
+    profiles: wanted.map(({ profile }) => profile),
+  };
   const [events, traits] = await Promise.all([
     names.size === 0
       ? []
-      : query<{ profile: number; longest: string; events: EventRow[] }>(
+      : query<Place & { longest: string; events: EventRow[] }>(
           clickhouse,
-          `SELECT profile, max(size) AS longest,
+          `SELECT account, profile, max(size) AS longest,
              groupArrayIf(${limit + 1})((metric, at, key, value, ${PROPERTY_MAPS.join(', ')}), size <= ${LONGEST}) AS events
            FROM (
-             SELECT profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key, value,
+             SELECT account, profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key, value,
                ${WANTED_PROPERTIES},
                arraySum(text -> length(text), mapValues(texts))
                  + arraySum(list -> arraySum(text -> length(text), list), mapValues(lists)) AS size
              FROM events_by_profile AS events
-             WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
-               AND metric IN {metrics:Array(UInt32)}
+             WHERE ${AT_PLACES} AND metric IN {metrics:Array(UInt32)}
            )
-           GROUP BY profile`,
-          { account, profiles, metrics: [...names.keys()], paths: [...paths] },
+           GROUP BY account, profile`,
+          { ...places, metrics: [...names.keys()], paths: [...paths] },
         ),
-    uses.attributes.size === 0
+    attributes.size === 0
       ? []
       : query<TraitRow>(
           clickhouse,
-          `SELECT profile, attribute, max(revision) AS newest, argMax(
+          `SELECT account, profile, attribute, max(revision) AS newest, argMax(
                (kind, if(isLong, '', text), number, if(isLong, [], list), date, isLong), revision) AS trait
            FROM (
              SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
              FROM traits_by_profile
-             WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
-               AND attribute IN {attributes:Array(String)}
+             WHERE ${AT_PLACES} AND attribute IN {attributes:Array(String)}
            )
-           GROUP BY profile, attribute`,
-          { account, profiles, attributes: [...uses.attributes] },
+           GROUP BY account, profile, attribute`,
+          { ...places, attributes: [...attributes] },
         ),
   ]);
   for (const row of events) {
-    const facts = found.get(row.profile);
-    if (!facts) continue;
+    const facts = found.get(placeOf(row));
+    const uses = usesOf.get(row.account);
+    if (!facts || !uses) continue;
     const tooMuch = row.events.length > limit || Number(row.longest) > LONGEST;
-    facts.events = tooMuch ? null : row.events.map((event) => eventOf(event, names));
+    facts.events = tooMuch ? null : row.events.map((event) => eventOf(event, names, uses));
   }
-  for (const { profile, attribute, newest, trait } of traits) {
-    const facts = found.get(profile);
-    if (!facts) continue;
-    facts.revisions.set(attribute, Number(newest));
-    const [kind, text, number, list, date, isLong] = trait;
-    if (isLong) facts.events = null;
-    const channel = CHANNELS.get(attribute);
-    if (channel) {
-      const consent = { status: text, time: Number(date), source: list[0] ?? null };
-      facts.consents.set(channel, consent as ConsentFacts);
-    } else if (kind === 'text') facts.attributes.set(attribute, text);
-    else if (kind === 'number') facts.attributes.set(attribute, number);
-    else if (kind === 'boolean') facts.attributes.set(attribute, number === 1);
-    else if (kind === 'list') facts.attributes.set(attribute, list);
+  for (const row of traits) {
+    const facts = found.get(placeOf(row));
+    if (facts && usesOf.get(row.account)?.attributes.has(row.attribute)) addTrait(facts, row);
   }
-  return found;
+  return wanted.map((one) => found.get(placeOf(one)) ?? nothingKnown());
+}
+
+const AT_PLACES = '(account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})';
+
+interface Place {
+  account: number;
+  profile: number;
+}
+
+const placeOf = ({ account, profile }: Place) => `${account}:${profile}`;
+
+function addTrait(facts: KnownFacts, { attribute, newest, trait }: TraitRow): void {
+  facts.revisions.set(attribute, Number(newest));
+  const [kind, text, number, list, date, isLong] = trait;
+  if (isLong) facts.events = null;
+  const channel = CHANNELS.get(attribute);
+  if (channel) {
+    const consent = { status: text, time: Number(date), source: list[0] ?? null };
+    facts.consents.set(channel, consent as ConsentFacts);
+  } else if (kind === 'text') facts.attributes.set(attribute, text);
+  else if (kind === 'number') facts.attributes.set(attribute, number);
+  else if (kind === 'boolean') facts.attributes.set(attribute, number === 1);
+  else if (kind === 'list') facts.attributes.set(attribute, list);
 }
 
 export function nothingKnown(): KnownFacts {
@@ -121,16 +140,15 @@ export function propertiesOf(entries: [string, Value][]): ReadonlyMap<string, Va
 }
 
 function eventOf(
-  [metric, time, id, value, ...maps]: EventRow,
+  [id, time, key, value, ...maps]: EventRow,
   names: ReadonlyMap<number, string>,
+  uses: Uses,
 ): EventFacts & { id: string } {
-  return {
-    id,
-    metric: names.get(metric) ?? '',
-    time: Number(time),
-    value,
-    properties: propertiesOf(maps.flatMap((map) => Object.entries(map))),
-  };
+  const metric = names.get(id) ?? '';
+  const paths = uses.metrics.get(metric);
+  // Others of the same reading may look at more.
+  const properties = maps.flatMap((map) => Object.entries(map)).filter(([path]) => paths?.has(path));
+  return { id: key, metric, time: Number(time), value, properties: propertiesOf(properties) };
 }
 
 /** Characters of texts. */

@@ -12,7 +12,13 @@ export interface Turning {
   instants: ReadonlyMap<number, boolean>;
 }
 
-export type Evaluate = (subjects: readonly Subject[], segments: readonly SegmentInForce[]) => Promise<Truths>;
+/** Of each account the truths of its segments' criteria for its subjects. */
+export type Evaluate = (asked: ReadonlyMap<number, AskedOf>) => Promise<ReadonlyMap<number, Truths>>;
+
+export interface AskedOf {
+  subjects: readonly Subject[];
+  segments: readonly SegmentInForce[];
+}
 
 /** Subjects differ in their instants here, which costs more of a query. */
 const DIFFERENCES_PER_ROUND = 500;
@@ -69,21 +75,31 @@ export async function dateDifferences(
     const direct = instants.get(`${segment.segment}:${profile}`)?.get(at) ?? true;
     return { ...difference, reason: { ...difference.reason, cause: direct ? 'TIME' : 'SEGMENT', at } };
   };
-  const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
-  const truths = new Map<Difference, Truths>();
-  for (let start = 0; start < ambiguous.length; start += DIFFERENCES_PER_ROUND) {
-    const round = ambiguous.slice(start, start + DIFFERENCES_PER_ROUND);
+  const ask = (differences: readonly Difference[]): AskedOf => {
     const subjects = new Map<string, Subject>();
-    for (const difference of round) {
+    for (const difference of differences) {
       for (const instant of candidatesOf(difference)) {
         subjects.set(`${difference.profile}@${instant}`, { profile: difference.profile, instant });
       }
     }
+    return {
+      subjects: [...subjects.values()],
+      segments: [...groupBy(differences, ({ segment }) => segment).keys()],
+    };
+  };
+  const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
+  const truths = new Map<Difference, Truths>();
+  for (let start = 0; start < ambiguous.length; start += DIFFERENCES_PER_ROUND) {
+    const round = ambiguous.slice(start, start + DIFFERENCES_PER_ROUND);
     const answers = await evaluate(
-      [...subjects.values()],
-      [...groupBy(round, ({ segment }) => segment).keys()],
+      new Map(
+        [...groupBy(round, ({ segment }) => segment.account)].map(([account, of]) => [account, ask(of)]),
+      ),
     );
-    for (const difference of round) truths.set(difference, answers);
+    for (const difference of round) {
+      const answer = answers.get(difference.segment.account);
+      if (answer) truths.set(difference, answer);
+    }
   }
   return found.map((difference) => {
     const candidates = candidatesOf(difference);

@@ -4,8 +4,7 @@ import type { LogBatch, LogConsumer } from '../storage/log/log.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
 import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { EVALUATOR_GROUP, PROFILE_CHANGES } from '../storage/topics.ts';
-import { openPartition, type EvaluatorPartition, type PartitionDeps } from './partition.ts';
-import { createPopulations } from './populations.ts';
+import { createShared, openPartition, type EvaluatorPartition, type PartitionDeps } from './partition.ts';
 
 const TICK_MS = 500;
 const CATCH_UP_MS = 15_000;
@@ -25,8 +24,7 @@ interface OpenPartition {
 /** Takes its share of the evaluator partitions until it is closed. */
 export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> {
   const open = new Map<number, OpenPartition>();
-  const populations = createPopulations(deps);
-  const audits = { isTaken: false };
+  const shared = createShared(deps);
 
   /** Runs work when the partition is free; the order of calls is the order of work. */
   function exclusively(
@@ -88,7 +86,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     entryOf: () => OpenPartition | Promise<OpenPartition>,
   ): Promise<EvaluatorPartition> {
     const turn = async (work: () => Promise<void>) => exclusively(number, await entryOf(), work);
-    const partition = await openPartition(deps, number, { populations, audits, turn, signal });
+    const partition = await openPartition(deps, number, { ...shared, turn, signal });
     try {
       await partition.catchUp();
     } catch (error) {

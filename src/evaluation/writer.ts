@@ -53,10 +53,7 @@ export interface MembershipWriter {
    * accepted a change may be ahead of ours. By how much is bounded, because everybody's time in the partition follows.
    */
   advance(atLeast: number): number;
-  /**
-   * Publishes entries of one account, in order; they go to ClickHouse behind that. Throws Fenced when a newer owner has
-   * begun.
-   */
+  /** Publishes entries, in order; they go to ClickHouse behind that. Throws Fenced when a newer owner has begun. */
   write(entries: NewEntry[]): Promise<void>;
   /** Resolves when ClickHouse has all that was written. */
   written(): Promise<void>;
@@ -149,12 +146,9 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     async write(entries) {
       for (let start = 0; start < entries.length; start += ENTRIES_PER_WRITE) {
         const page = numbered(entries.slice(start, start + ENTRIES_PER_WRITE));
-        const [first] = page;
-        if (!first) return;
         if (inserts.waiting() >= ENTRIES_WAITING) await inserts.written();
         inserts.check();
-        const row = { account: first.account, firstSequence: nextSequence, entries: encodeEntries(page) };
-        await putAhead(deps.mysql, owner, row);
+        await putAhead(deps.mysql, owner, aheadOf(page));
         nextSequence += page.length;
         await publish(deps.log, partition, page);
         inserts.add(page);
@@ -189,6 +183,19 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
       savedWatermark = watermark;
     },
   };
+}
+
+/** A row for each run of entries of one account. */
+function aheadOf(entries: readonly LogEntry[]) {
+  const rows: { account: number; firstSequence: number; entries: Buffer }[] = [];
+  for (let start = 0, end = 0; start < entries.length; start = end) {
+    const first = entries[start];
+    if (!first) break;
+    while (entries[end]?.account === first.account) end += 1;
+    const { account, sequence } = first;
+    rows.push({ account, firstSequence: sequence, entries: encodeEntries(entries.slice(start, end)) });
+  }
+  return rows;
 }
 
 /** Limits of memory, time or statement size, and what ClickHouse refuses to understand. */

@@ -5,8 +5,8 @@ import { beforeAll, afterAll, expect, it } from 'vitest';
 import { selectMembers } from '../../src/evaluation/all-profiles.ts';
 import { copyEvents } from '../../src/evaluation/merge.ts';
 import { populate, storedMemberships } from '../../src/evaluation/memberships.ts';
+import { ownerOf } from '../support/owner.ts';
 import { openPartition } from '../../src/evaluation/partition.ts';
-import { createPopulations } from '../../src/evaluation/populations.ts';
 import { newProfile } from '../../src/ingest/apply.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -210,7 +210,7 @@ it('carries events on when the next merge was carried out before this one', asyn
   });
   const number = evaluatorPartition(ACCOUNT, 13);
   const deps = { log, mysql, clickhouse, clock: systemClock, logger };
-  const owner = { populations: createPopulations(deps), turn: (work: () => Promise<void>) => work() };
+  const owner = ownerOf(deps);
   const partition = await openPartition(deps, number, owner);
   const forwarded: ProfileChangeMessage[] = [];
   const tail = await log.tail({

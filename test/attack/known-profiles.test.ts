@@ -82,11 +82,11 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
     holds: async (...profiles: number[]): Promise<boolean[]> => {
       const subjects = profiles.map((profile) => ({ profile, instant: NOW }));
       const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
-      const { truths } = await known.evaluate(scope, subjects, criteria, {
+      const [answers] = await known.evaluate([{ scope, subjects, criteria }], {
         stored: () => Promise.resolve(),
         about: (_account, profile) => lacking.filter((change) => change.profile === profile),
       });
-      return subjects.map((subject) => truths(subject, criterionKey(criterion)));
+      return subjects.map((subject) => answers?.truths(subject, criterionKey(criterion)) === true);
     },
   };
 }

@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
+import { ownerOf } from '../support/owner.ts';
 import { openPartition, type EvaluatorPartition } from '../../src/evaluation/partition.ts';
-import { createPopulations } from '../../src/evaluation/populations.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { metrics } from '../../src/runtime/metrics.ts';
 import { command, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
@@ -238,7 +238,7 @@ async function alone(account: number) {
   const client = Object.create(world.clickhouse.client, { query: { value: query } }) as ClickHouse['client'];
   const clickhouse = { ...world.clickhouse, client };
   const deps = { ...world, clickhouse, clock, log: { ...world.log, append } };
-  const owner = { populations: createPopulations(world), turn: (work: () => Promise<void>) => work() };
+  const owner = ownerOf(world);
   const open = () => openPartition(deps, evaluatorPartition(account, 0), owner);
   const partition = await open();
   const pass = async (ms: number, of: EvaluatorPartition = partition) => {

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countAudience } from '../../src/evaluation/audience.ts';
 import { createSegment, deleteSegment, updateSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers } from '../../src/evaluation/memberships.ts';
+import { ownerOf } from '../support/owner.ts';
 import { openPartition, type PartitionDeps } from '../../src/evaluation/partition.ts';
-import { createPopulations } from '../../src/evaluation/populations.ts';
 import { acceptConsents, acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import { encodeId } from '../../src/runtime/global-ids.ts';
@@ -279,7 +279,7 @@ describe('an evaluator that dies while an edit reaches those that refer to the s
     const edited = await updateSegment(silent, on.account, on.segmentId('A'), { condition: plan('gold') });
     assert('segment' in edited);
     armed = false;
-    const owner = { populations: createPopulations(world), turn: (work: () => Promise<void>) => work() };
+    const owner = ownerOf(world);
     const partition = await openPartition(dying(world), evaluatorPartition(on.account, 0), owner);
     // What its predecessor has not finished is.
     armed = true;

@@ -1,6 +1,6 @@
 /** Accounts, and the first of them. */
 import { createHash, randomBytes } from 'node:crypto';
-import { asc, eq, sql } from 'drizzle-orm';
+import { asc, eq, inArray, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/mysql2';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { MySql, Queries } from './connect.ts';
@@ -27,6 +27,19 @@ export async function readAccount(db: Queries, id: number): Promise<AccountRow |
     .from(accounts)
     .where(eq(accounts.id, id));
   return rows[0] ?? null;
+}
+
+/** The time zones of accounts, and below which number their profiles lie. Those that do not exist are absent. */
+export async function readAccountStates(
+  db: Queries,
+  ids: readonly number[],
+): Promise<Map<number, { timezone: string; nextProfile: number }>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .select({ id: accounts.id, timezone: accounts.timezone, nextProfile: accounts.nextProfile })
+    .from(accounts)
+    .where(inArray(accounts.id, [...ids]));
+  return new Map(rows.map(({ id, ...state }) => [id, state]));
 }
 
 /** A new API key: `tm_` and 256 random bits. */

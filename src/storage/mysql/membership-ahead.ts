@@ -13,19 +13,26 @@ export interface AheadRow {
   entries: Buffer;
 }
 
-/** Puts entries of an account down under the writer's epoch. Throws Fenced. */
+/** Puts entries down under the writer's epoch, those of each account in rows of their own. Throws Fenced. */
 export async function putAhead(
   mysql: MySql,
   { partition, epoch }: { partition: number; epoch: number },
-  { account, firstSequence, entries }: { account: number; firstSequence: number; entries: Buffer },
+  rows: readonly { account: number; firstSequence: number; entries: Buffer }[],
 ): Promise<void> {
+  const values = rows.map(
+    ({ account, firstSequence, entries }) =>
+      sql`SELECT ${firstSequence} AS first_sequence, ${account} AS account, ${entries} AS entries`,
+  );
   const [result] = (await mysql.db.execute(sql`
     INSERT INTO membership_ahead (partition_no, first_sequence, account, entries)
-    SELECT partition_no, ${firstSequence}, ${account}, ${entries}
-    FROM evaluator_partitions
-    WHERE partition_no = ${partition} AND epoch = ${epoch}
+    SELECT owner.partition_no, ahead.first_sequence, ahead.account, ahead.entries
+    FROM evaluator_partitions AS owner
+      JOIN (${sql.join(values, sql` UNION ALL `)}) AS ahead
+    WHERE owner.partition_no = ${partition} AND owner.epoch = ${epoch}
     LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
-  if (result.affectedRows !== 1) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+  if (result.affectedRows !== rows.length) {
+    throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+  }
 }
 
 /**

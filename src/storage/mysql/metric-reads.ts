@@ -1,7 +1,9 @@
 /** Reading metrics and the names of properties. */
-import { and, asc, count, eq, gt, inArray } from 'drizzle-orm';
+import { and, asc, count, eq, gt, inArray, or } from 'drizzle-orm';
 import type { Queries } from './connect.ts';
 import { metrics, propertyNames } from './schema.ts';
+
+const ACCOUNTS_PER_STATEMENT = 200;
 
 export interface MetricRow {
   id: number;
@@ -20,6 +22,28 @@ export async function readMetrics(
     .from(metrics)
     .where(and(eq(metrics.account, account), inArray(metrics.id, [...ids])));
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Of the names, by account, those that have had an event. */
+export async function readMetricIdsOf(
+  db: Queries,
+  names: ReadonlyMap<number, Iterable<string>>,
+): Promise<{ account: number; name: string; id: number }[]> {
+  const asked = [...names]
+    .map(([account, of]) => ({ account, of: [...of] }))
+    .filter(({ of }) => of.length > 0);
+  const found: { account: number; name: string; id: number }[] = [];
+  for (let start = 0; start < asked.length; start += ACCOUNTS_PER_STATEMENT) {
+    const ofAccounts = asked
+      .slice(start, start + ACCOUNTS_PER_STATEMENT)
+      .map(({ account, of }) => and(eq(metrics.account, account), inArray(metrics.name, of)));
+    const rows = await db
+      .select({ account: metrics.account, name: metrics.name, id: metrics.id })
+      .from(metrics)
+      .where(or(...ofAccounts));
+    found.push(...rows);
+  }
+  return found;
 }
 
 /** In the order in which they were first seen. */

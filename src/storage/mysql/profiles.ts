@@ -1,6 +1,7 @@
 /** Writing profiles and identifiers. Multi-row statements are sorted by primary key: unsorted ones deadlock. */
 import { and, asc, eq, inArray, isNotNull, or, sql } from 'drizzle-orm';
 import type { ResultSetHeader } from 'mysql2/promise';
+import { groupBy } from '../../runtime/group-by.ts';
 import type { MySql, Queries } from './connect.ts';
 import { accounts, identifiers, profiles } from './schema.ts';
 import { CHUNK_BITS } from '../topics.ts';
@@ -178,21 +179,30 @@ export async function writeProfiles(db: Queries, rows: ProfileRow[]): Promise<vo
   }
 }
 
-/** Of these profiles those that are no more: whatever their events say, they are in no segment. */
+/** Of these profiles, by account, those that are no more: whatever their events say, they are in no segment. */
 export async function goneProfiles(
   db: Queries,
-  account: number,
-  numbers: readonly number[],
-): Promise<Set<number>> {
-  const gone = new Set<number>();
-  for (const page of pages([...numbers])) {
+  wanted: ReadonlyMap<number, Iterable<number>>,
+): Promise<Map<number, Set<number>>> {
+  const places = [...wanted].flatMap(([account, numbers]) =>
+    [...numbers].map((number) => ({ account, number })),
+  );
+  const gone = new Map([...wanted.keys()].map((account) => [account, new Set<number>()]));
+  for (const page of pages(places)) {
+    const ofAccounts = [...groupBy(page, ({ account }) => account)].map(([account, of]) =>
+      and(
+        eq(profiles.account, account),
+        inArray(
+          profiles.number,
+          of.map(({ number }) => number),
+        ),
+      ),
+    );
     const rows = await db
-      .select({ number: profiles.number })
+      .select({ account: profiles.account, number: profiles.number })
       .from(profiles)
-      .where(
-        and(eq(profiles.account, account), inArray(profiles.number, page), isNotNull(profiles.mergedInto)),
-      );
-    for (const row of rows) gone.add(row.number);
+      .where(and(or(...ofAccounts), isNotNull(profiles.mergedInto)));
+    for (const { account, number } of rows) gone.get(account)?.add(number);
   }
   return gone;
 }
