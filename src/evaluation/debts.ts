@@ -15,25 +15,25 @@ export interface Debts {
   settled(withinMs: number, signal?: AbortSignal): Promise<boolean>;
 }
 
-interface News {
-  account: number;
-  changes: readonly ProfileChange[];
-}
-
 export function createDebts(mysql: MySql): Debts {
-  // Whoever looks at the clock lets go of what is settled, twice a second.
-  const taken = new Map<string, News[]>();
+  // By debt and profile. Whoever looks at the clock lets go of what is settled, twice a second.
+  const taken = new Map<string, Map<string, ProfileChange[]>>();
+  const keyOf = (account: number, profile: number) => `${account}:${profile}`;
   return {
     note(debt, account, changes) {
-      const news = taken.get(debt) ?? [];
+      const news = taken.get(debt) ?? new Map<string, ProfileChange[]>();
       taken.set(debt, news);
-      news.push({ account, changes });
+      for (const change of changes) {
+        const key = keyOf(account, change.profile);
+        const before = news.get(key);
+        if (before) before.push(change);
+        else news.set(key, [change]);
+      }
     },
-    about: (account, profile) =>
-      [...taken.values()]
-        .flat()
-        .filter((news) => news.account === account)
-        .flatMap(({ changes }) => changes.filter((change) => change.profile === profile)),
+    about(account, profile) {
+      const key = keyOf(account, profile);
+      return [...taken.values()].flatMap((news) => news.get(key) ?? []);
+    },
     async settled(withinMs, signal) {
       const debts = [...taken.keys()];
       const left = new Set(await debtsLeft(mysql, debts, withinMs, signal));

@@ -81,7 +81,7 @@ export interface KnownLimits {
 /** Some 150 MB in all the partitions that one process can own. Most people have done less than 300 things. */
 export const KNOWN_LIMITS: KnownLimits = {
   profilesAtOnce: 300,
-  readAtOnce: 50,
+  readAtOnce: 200,
   questionsAtOnce: 20_000,
   eventsPerProfile: 300,
   facts: 400_000 / EVALUATOR_PARTITIONS,

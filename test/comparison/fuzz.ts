@@ -11,12 +11,13 @@ import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedde
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse } from '../../src/service.ts';
 import { describeCoverage, type Coverage } from './coverage.ts';
-import { runScript } from './pipeline.ts';
+import { accountSeeds, runScript, runTogether, type ScriptResult } from './pipeline.ts';
 import { compareScopes } from './scopes.ts';
 import { openWorld, START } from './world.ts';
 
 const SCOPES_OPTIONS = { profiles: 24, conditions: 60, instants: 4 };
 const SCRIPT_STEPS = 40;
+const TOGETHER_ROUNDS = 20;
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +29,9 @@ const { values } = parseArgs({
   },
 });
 const part = values.part ?? 'both';
-if (!['scopes', 'pipeline', 'both'].includes(part)) throw new Error('--part is scopes or pipeline');
+if (!['scopes', 'pipeline', 'together', 'both'].includes(part)) {
+  throw new Error('--part is scopes, pipeline or together');
+}
 const first = Number(values.seed ?? Math.floor(Math.random() * 1_000_000));
 const most = Number(values.cases ?? Infinity);
 const deadline = performance.now() + (values.cases ? Infinity : Number(values.seconds) * 1_000);
@@ -67,7 +70,7 @@ async function fuzz(clickhouseUrl: string, mysqlUrl: string): Promise<number> {
   };
   for (let i = 0; i < most && performance.now() < deadline; i++) {
     const seed = first + i;
-    if (part !== 'pipeline') {
+    if (part === 'scopes' || part === 'both') {
       // Accounts far from those of the scripts.
       await attempt('scopes', seed, async () => {
         const result = await compareScopes(clickhouse, 1_000_000 + i * 2, seed, SCOPES_OPTIONS, coverage);
@@ -77,12 +80,20 @@ async function fuzz(clickhouseUrl: string, mysqlUrl: string): Promise<number> {
     }
     if (world) {
       const open = world;
-      const ok = await attempt('pipeline', seed, async () => {
-        const result = await runScript(open, seed, Number(values.steps), coverage);
+      const tell = (result: ScriptResult) => {
         cases += result.cases;
         changes += result.changes;
         return `${result.steps} steps, ${result.cases} cases, ${result.changes} changes, ${result.timeChanges} by time`;
-      });
+      };
+      const ok =
+        part === 'together'
+          ? await attempt('together', seed, async () => {
+              const results = await runTogether(open, accountSeeds(seed), TOGETHER_ROUNDS, coverage);
+              return results.map(tell).join('; ');
+            })
+          : await attempt('pipeline', seed, async () =>
+              tell(await runScript(open, seed, Number(values.steps), coverage)),
+            );
       // What went wrong may go on going wrong: the next seed gets fresh workers.
       if (!ok) {
         const at = open.clock.now();

@@ -19,13 +19,14 @@ import { criteriaOf, evaluate, parseCondition, referencesIn } from '../../src/se
 import { query } from '../../src/storage/clickhouse/connect.ts';
 import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
 import { identifiers } from '../../src/storage/mysql/schema.ts';
+import { evaluatorPartition } from '../../src/storage/topics.ts';
 import { readLogPage, type MembershipChange } from '../../src/streaming/feed.ts';
 import { cover, type Coverage } from './coverage.ts';
 import { certainKinds } from './generate-certain.ts';
 import { ZONES } from './dates.ts';
 import type { Json } from './generate.ts';
 import { createModel, factsAbout, type Model, type ModelProfile } from './model.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom, type Random } from './random.ts';
 import { nextAdvance, nextStep, type Step } from './script.ts';
 import { subscribe } from './subscriber.ts';
 import type { World } from './world.ts';
@@ -58,6 +59,9 @@ interface LiveSegment {
 }
 
 const BORDER = 65_536;
+/** Accounts whose scripts run at the same time, and their partition. */
+const TOGETHER_ACCOUNTS = 5;
+const TOGETHER = 3;
 const ALL = 10_000;
 
 /** Runs the script of a seed in an account of its own. Throws with the seed and the steps that led there. */
@@ -67,11 +71,100 @@ export async function runScript(
   steps: number,
   coverage: Coverage,
 ): Promise<ScriptResult> {
+  const script = await openScript(world, seed, coverage);
+  const takeTogether = async (count: number, choose: typeof nextStep) => {
+    const from = world.clock.now();
+    const taken = await script.take(count, choose);
+    await world.settle();
+    await script.compare(taken, from);
+  };
+  return script.whole(async () => {
+    while (script.tally.steps < steps) {
+      // A few things at once, the later ones while the earlier are still being evaluated; then time alone.
+      await takeTogether(script.random.pick([1, 1, 2, 3, 4]), nextStep);
+      for (let pause = script.random.pick([0, 1, 2, 3]); pause > 0; pause--)
+        await takeTogether(1, nextAdvance);
+    }
+  });
+}
+
+/**
+ * The scripts of several seeds at the same time, in accounts that share an evaluator partition: what happens in them is
+ * evaluated together. Each round something happens everywhere at once, and then time passes.
+ */
+export async function runTogether(
+  world: World,
+  seeds: readonly number[],
+  rounds: number,
+  coverage: Coverage,
+): Promise<ScriptResult[]> {
+  const scripts: Script[] = [];
+  for (const seed of seeds) scripts.push(await openScript(world, seed, coverage, { partition: TOGETHER }));
+  const compare = async (taken: readonly (readonly Step[])[], from: number) => {
+    await world.settle();
+    for (const [i, script] of scripts.entries()) await script.compare(taken[i] ?? [], from);
+  };
+  const run = scripts.reduceRight(
+    (inner, script) => () => script.whole(inner).then(() => undefined),
+    async () => {
+      for (let round = 0; round < rounds; round++) {
+        const from = world.clock.now();
+        const leader = scripts[round % scripts.length];
+        assert(leader);
+        const count = leader.random.pick([1, 2, 3]);
+        await compare(await Promise.all(scripts.map((script) => script.take(count, nextOfAccount))), from);
+        const before = world.clock.now();
+        const passed = await leader.take(1, nextAdvance);
+        await compare(
+          scripts.map(() => passed),
+          before,
+        );
+      }
+    },
+  );
+  await run();
+  return scripts.map(({ tally }) => tally);
+}
+
+/** Of the accounts that run together under one seed. */
+export function accountSeeds(seed: number): number[] {
+  return Array.from({ length: TOGETHER_ACCOUNTS }, (_, i) => seed * TOGETHER_ACCOUNTS + i);
+}
+
+/** Nothing that happens to all accounts. */
+function nextOfAccount(situation: Parameters<typeof nextStep>[0]): Step {
+  for (;;) {
+    const step = nextStep(situation);
+    if (step.kind !== 'advance' && step.kind !== 'restart') return step;
+  }
+}
+
+interface Script {
+  random: Random;
+  tally: ScriptResult;
+  /** Takes steps, without waiting for their evaluation. */
+  take(count: number, choose: typeof nextStep): Promise<Step[]>;
+  /** Everything has been evaluated. `from` is the time before the steps. */
+  compare(taken: readonly Step[], from: number): Promise<void>;
+  /** Does the work, looks at the whole log, and leaves nothing behind. Throws with the seed and the last steps. */
+  whole(work: () => Promise<void>): Promise<ScriptResult>;
+}
+
+async function openScript(
+  world: World,
+  seed: number,
+  coverage: Coverage,
+  { partition }: { partition?: number } = {},
+): Promise<Script> {
   const random = seededRandom(seed);
   // Every third account crosses the border between two chunks: two evaluator partitions, several ingest partitions.
   const spread = seed % 3 === 2;
+  const nextProfile = spread ? BORDER - 6 : 0;
   const timeZone = ZONES[seed % ZONES.length] ?? 'UTC';
-  const account = await world.newAccount(spread ? BORDER - 6 : 0, timeZone);
+  let account = await world.newAccount(nextProfile, timeZone);
+  while (partition !== undefined && evaluatorPartition(account, nextProfile) !== partition) {
+    account = await world.newAccount(nextProfile, timeZone);
+  }
   const model = createModel();
   const segments = new Map<number, LiveSegment>();
   const certain = certainKinds(random, [world.clock.now()], seed);
@@ -164,8 +257,7 @@ export async function runScript(
     assert(reached, 'a write was not stored within 30 s');
   }
 
-  async function takeTogether(count: number, choose: typeof nextStep): Promise<void> {
-    const from = world.clock.now();
+  async function takeSome(count: number, choose: typeof nextStep): Promise<Step[]> {
     const taken: Step[] = [];
     while (taken.length < count) {
       const now = world.clock.now();
@@ -177,12 +269,10 @@ export async function runScript(
     // Sets are read and brought up to date while rows and news are on their way, too.
     const early = [...segments.values()].slice(0, 3);
     await Promise.all(early.map(({ condition }) => countAudience(kept, account, condition)));
-    await world.settle();
-    await compare(taken, from);
     tally.steps += count;
+    return taken;
   }
 
-  /** `from` is the time before the steps. */
   async function compare(taken: readonly Step[], from: number): Promise<void> {
     const now = world.clock.now();
     const numbers = await profileNumbers(world, account, model);
@@ -402,32 +492,32 @@ export async function runScript(
     assert.equal(own, model.uniqueIds().length, 'an accepted event was lost or counted twice');
   }
 
-  try {
-    while (tally.steps < steps) {
-      // A few things at once, the later ones while the earlier are still being evaluated; then time alone.
-      await takeTogether(random.pick([1, 1, 2, 3, 4]), nextStep);
-      for (let pause = random.pick([0, 1, 2, 3]); pause > 0; pause--) await takeTogether(1, nextAdvance);
+  async function whole(work: () => Promise<void>): Promise<ScriptResult> {
+    try {
+      await work();
+      await checkWholeLog(world, account, log);
+      return tally;
+    } catch (error) {
+      const warnings = world.warnings().slice(-5).join('');
+      const steps = trace
+        .slice(-12)
+        .map((step) => step.slice(0, 600))
+        .join('\n');
+      const message = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `seed ${seed}, step ${tally.steps}, account ${account}: ${message}\n${warnings}the last steps:\n${steps}\n` +
+          `reproduce: npm run fuzz -- ${partition === undefined ? `--part pipeline --seed ${seed}` : `--part together --seed ${Math.floor(seed / TOGETHER_ACCOUNTS)}`} --cases 1`,
+        { cause: error },
+      );
+    } finally {
+      await subscriber.stop();
+      for (const segment of [...segments.keys()].reverse()) await deleteSegment(world, account, segment);
+      await world.settle();
+      world.warnings();
     }
-    await checkWholeLog(world, account, log);
-    return tally;
-  } catch (error) {
-    const warnings = world.warnings().slice(-5).join('');
-    const steps = trace
-      .slice(-12)
-      .map((step) => step.slice(0, 600))
-      .join('\n');
-    const message = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `seed ${seed}, step ${tally.steps}, account ${account}: ${message}\n${warnings}the last steps:\n${steps}\n` +
-        `reproduce: npm run fuzz -- --part pipeline --seed ${seed} --cases 1`,
-      { cause: error },
-    );
-  } finally {
-    await subscriber.stop();
-    for (const segment of [...segments.keys()].reverse()) await deleteSegment(world, account, segment);
-    await world.settle();
-    world.warnings();
   }
+
+  return { random, tally, take: takeSome, compare, whole };
 }
 
 /** A partition that is handed over says so. */
