@@ -13,16 +13,11 @@ export function accountShares(accounts: number, skew: number): Float64Array {
   return shares.map((share) => share / total);
 }
 
-/** Of so many updates is known how many accounts they are of (`Placement.among`). */
-const SAMPLE = 200;
-
 export interface Placement {
   /** Of all that comes in, how much belongs to the partition or shard. */
   shares: Float64Array;
   /** Accounts that have profiles there. */
   accounts: Uint32Array;
-  /** Different accounts that are to be expected among 200 updates. */
-  among: Float64Array;
 }
 
 /**
@@ -33,35 +28,24 @@ export function place(shares: Float64Array, profiles: number, places: number, se
   const found: Placement = {
     shares: new Float64Array(places),
     accounts: new Uint32Array(places),
-    among: new Float64Array(places),
   };
-  const each = (visit: (at: number, part: number) => void) =>
-    shares.forEach((share, account) => {
-      const chunks = Math.max(1, (share * profiles) / CHUNK);
-      const first = scramble(account + Math.imul(seed, 0x85ebca6b)) % places;
-      // Whole rounds over all places; what is left begins at the first one.
-      const rounds = Math.floor(chunks / places);
-      const left = chunks - rounds * places;
-      for (let i = 0; i < Math.min(places, Math.ceil(chunks)); i++) {
-        visit((first + i) % places, (share * (rounds + Math.min(1, Math.max(0, left - i)))) / chunks);
-      }
-    });
   const add = (to: Float64Array | Uint32Array, at: number, more: number) => (to[at] = (to[at] ?? 0) + more);
-  each((at, part) => {
-    add(found.shares, at, part);
-    add(found.accounts, at, 1);
+  shares.forEach((share, account) => {
+    const chunks = Math.max(1, (share * profiles) / CHUNK);
+    const first = scramble(account + Math.imul(seed, 0x85ebca6b)) % places;
+    // Whole rounds over all places; what is left begins at the first one.
+    const rounds = Math.floor(chunks / places);
+    const left = chunks - rounds * places;
+    for (let i = 0; i < Math.min(places, Math.ceil(chunks)); i++) {
+      const at = (first + i) % places;
+      add(found.shares, at, (share * (rounds + Math.min(1, Math.max(0, left - i)))) / chunks);
+      add(found.accounts, at, 1);
+    }
   });
-  each((at, part) => add(found.among, at, 1 - (1 - part / (found.shares[at] ?? 1)) ** SAMPLE));
   return found;
 }
 
 /** The fullest place over the mean. */
 export function imbalance(shares: Float64Array): number {
   return Math.max(...shares) * shares.length;
-}
-
-/** Different accounts among `count` updates of which 200 are of `among` accounts: a power law between 1 and 200. */
-export function distinctAccounts(count: number, among: number): number {
-  if (count <= 1) return count;
-  return count ** (Math.log(Math.max(1, among)) / Math.log(SAMPLE));
 }

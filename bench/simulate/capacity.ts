@@ -2,7 +2,7 @@
 import { round } from '../lib/stats.ts';
 import type { Costs } from './costs.ts';
 import type { Deployment, Workload } from './workload.ts';
-import { distinctAccounts, imbalance, type Placement } from './accounts.ts';
+import { imbalance, type Placement } from './accounts.ts';
 
 /** Nobody runs at more than this in the busiest second. */
 export const HEADROOM = 0.7;
@@ -14,6 +14,8 @@ const CHANGES_DAYS = 1;
 /** The entries that a partition puts into ClickHouse go at most so often. */
 const LOG_INSERTS = 10;
 const BATCH = 200;
+/** Statements for histories that a process has under way: src/evaluation/known-profiles.ts. */
+const READS_AT_ONCE = 2;
 const MOST_SHARDS = 10_000;
 
 export interface Need {
@@ -87,17 +89,21 @@ export function capacityOf(
   // Each partition has every segment of the service in its own memory.
   const registryGb = (segments * costs.segmentMemory * perEvaluator) / GB;
 
-  // Accounts of a batch are asked for one by one, and each partition takes its batches one after the other.
+  // Who is unknown in a batch is read with one statement, whatever their accounts, and each partition takes its batches
+  // one after the other. The partitions of a process share their statements.
   const unknownShare = 1 / workload.updatesPerVisit;
+  const histories = updates * unknownShare;
   let [reads, busiestWait] = [0, 0];
-  for (const [at, share] of partitions.shares.entries()) {
+  for (const share of partitions.shares) {
     const mine = updates * share;
+    const historySeconds = mine * unknownShare * costs.readHistory * micro;
     const batch = Math.min(BATCH, Math.max(1, mine * (costs.readWait / 1e3)));
-    const accountsOf = distinctAccounts(batch, partitions.among[at] ?? 1);
-    const readsHere = (mine / batch) * accountsOf * (1 - (1 - unknownShare) ** (batch / accountsOf));
-    reads += readsHere;
-    busiestWait = Math.max(busiestWait, (readsHere * costs.readWait) / 1e3 + mine * updateSeconds);
+    reads += (mine / batch) * (1 - (1 - unknownShare) ** batch);
+    // It waits longer for larger batches, and no more often.
+    const waits = (mine / BATCH) * (costs.readWait / 1e3);
+    busiestWait = Math.max(busiestWait, waits + historySeconds + mine * updateSeconds);
   }
+  reads = Math.min(reads, (evaluators * READS_AT_ONCE) / (costs.readWait / 1e3));
   const looks = partitions.accounts.reduce(
     (sum, of) => sum + of / (costs.lookEvery + (of * costs.lookWait) / 1e3),
     0,
@@ -121,7 +127,8 @@ export function capacityOf(
         replicas * (events * costs.clickHouseEvent + traits * costs.clickHouseTrait) * micro,
       'inserts, at least so much each': (replicas * inserts * costs.insertCpu) / 1e3,
       'entries and exits': (replicas * membershipInserts * costs.insertCpu) / 1e3,
-      'histories of who is not in memory': (reads * costs.readCpu) / 1e3,
+      'histories of who is not in memory':
+        (reads * costs.readCpu) / 1e3 + histories * costs.readHistory * micro,
       'the clocks of all accounts': (looks * costs.lookCpu) / 1e3,
       'new segments': (peakFactor * (workload.creationsPerHour / 3_600) * scanned) / costs.scan,
     };
@@ -208,7 +215,7 @@ export function capacityOf(
     {
       name: 'a partition, which does one thing at a time',
       load: busiestWait,
-      note: 'waiting for histories, account by account, and evaluating',
+      note: 'waiting for histories, and evaluating',
     },
     {
       name: 'processes that can share the partitions',

@@ -64,6 +64,12 @@ export const COSTS = {
   ),
   mostTouched: estimate(100, 'segments', 'touched by one change, of an account with very many', 3),
   readWait: measured(25, 'ms', 'decision 5: 20 to 35 ms for one look-up on two busy cores', 1.5),
+  readHistory: estimate(
+    150,
+    'µs of CPU of ClickHouse',
+    'each further history in the same statement: 1,000 profiles took 200 ms where one took 90 (DESIGN)',
+    3,
+  ),
   readCpu: measured(16, 'ms of CPU of ClickHouse', 'decision 5: 15 to 17 ms for one look-up', 1.3),
   lookCpu: derived(
     13,

@@ -4,7 +4,7 @@
  * share one core, since JavaScript has one thread.
  */
 import { percentile } from '../lib/stats.ts';
-import { distinctAccounts, type Placement } from './accounts.ts';
+import type { Placement } from './accounts.ts';
 import { poisson, randomFrom } from './random.ts';
 
 export interface DayPlan {
@@ -29,7 +29,7 @@ export interface DayPlan {
 export interface DayCosts {
   /** CPU of an update. */
   update: number;
-  /** A partition waits so long for ClickHouse when the news of an account name somebody who is not in memory. */
+  /** A partition waits so long for ClickHouse when the news of a batch name somebody who is not in memory. */
   read: number;
   /** Updates of which nothing is in memory. */
   unknownShare: number;
@@ -116,14 +116,7 @@ export function simulateDay(plan: DayPlan): DayResult {
       const left = cpu[process] ?? 0;
       // What its neighbours leave, but never less than its share of the core.
       const wall = free[partition] ?? 1;
-      const able = ableTo(
-        queue.size,
-        wall,
-        Math.max(left - (mine - 1) / mine, left / mine),
-        placement,
-        partition,
-        costs,
-      );
+      const able = ableTo(queue.size, wall, Math.max(left - (mine - 1) / mine, left / mine), costs);
       const taken = Math.min(queue.size, able);
       cpu[process] = left - taken * costs.update;
       const base = (lookWait[partition] ?? 0) + costs.update + costs.read * costs.unknownShare;
@@ -167,14 +160,11 @@ function ableTo(
   waiting: number,
   wall: number,
   cpu: number,
-  { among }: Placement,
-  partition: number,
   { update, read, unknownShare }: DayCosts,
 ): number {
   const batch = Math.min(BATCH, Math.max(1, waiting));
-  const accounts = distinctAccounts(batch, among[partition] ?? 1);
-  // An account of which somebody is unknown is read of once.
-  const reads = accounts * (1 - (1 - unknownShare) ** (batch / accounts));
+  // All who are unknown in a batch are read at once.
+  const reads = 1 - (1 - unknownShare) ** batch;
   const perUpdate = update + (reads * read) / batch;
   return Math.floor(Math.min(wall / perUpdate, update > 0 ? cpu / update : Infinity));
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { metrics } from '../../src/runtime/metrics.ts';
 import { useEngines } from '../support/engines.ts';
 import { describeCoverage, REFERENCES, type Coverage } from './coverage.ts';
-import { accountSeeds, runScript, runTogether } from './pipeline.ts';
+import { runScript } from './pipeline.ts';
 import { openWorld, START, type World } from './world.ts';
 
 const engines = useEngines();
@@ -29,16 +29,6 @@ test.each(SEEDS)(
   async (seed) => {
     const result = await runScript(world, seed, 50, coverage);
     for (const name of COUNTED) total[name] += result[name];
-  },
-  120_000,
-);
-
-test.each([1, 2])(
-  'so they do where accounts share a partition and everything happens in all of them at once (seed %i)',
-  async (seed) => {
-    const results = await runTogether(world, accountSeeds(seed), 6, coverage);
-    for (const result of results) for (const name of COUNTED) total[name] += result[name];
-    expect(results.filter(({ changes }) => changes > 0).length).toBeGreaterThan(1);
   },
   120_000,
 );
