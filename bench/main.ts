@@ -28,6 +28,8 @@ import    the Online Retail file, until its segments are evaluated
                  The file: ONLINE_RETAIL_FILE, or ../shared/datasets/online-retail.csv.gz
 language  each kind of condition over all profiles, beside a bare scan of its columns
   --repeats N    counts of each condition, of which the median is shown (5)
+  --only TEXT    no conditions but those whose names contain it, and no draft; can be
+                 given several times
 create    from segmentCreate to LIVE, beside the bare scan
                  60000000 profiles, 600000000 events; --repeats: 3
 counts    sizes, overlaps and drafts, as a front end asks for them
@@ -63,6 +65,7 @@ async function main(): Promise<number> {
       profiles: { type: 'string' },
       events: { type: 'string' },
       repeats: { type: 'string' },
+      only: { type: 'string', multiple: true },
       url: { type: 'string' },
       key: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -102,7 +105,7 @@ async function main(): Promise<number> {
       break;
     }
     case 'language':
-      outcome = await runLanguage(sizeOf(values, 1_000_000, 5));
+      outcome = await runLanguage({ ...sizeOf(values, 1_000_000, 5), only: values.only ?? null });
       break;
     case 'create':
       outcome = await runCreate(sizeOf(values, 60_000_000, 3));

@@ -17,12 +17,14 @@ import { withEngines } from '../lib/engines.ts';
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
 import { median, round } from '../lib/stats.ts';
-import { CONDITIONS, DRAFT, nextCondition, type Scan } from './conditions.ts';
+import { CONDITIONS, DRAFT, nextCondition, type MeasuredCondition, type Scan } from './conditions.ts';
 import { makeAccount, NOW, type BenchAccount, type DataSize } from './data.ts';
 import { watchReads, type Reads } from './reads.ts';
 
 export interface LanguageOptions extends DataSize {
   runs: number;
+  /** Conditions whose names contain one of these, and nothing else. Null: everything. */
+  only: readonly string[] | null;
 }
 
 interface Measurement {
@@ -36,16 +38,21 @@ interface Measurement {
 }
 
 /** Counts with the code that answers `audience`, in this process, over private engines. */
-export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<Outcome> {
+export async function runLanguage({ runs, only, ...size }: LanguageOptions): Promise<Outcome> {
+  const measured = CONDITIONS.filter(({ name }) => only === null || only.some((text) => name.includes(text)));
+  if (measured.length === 0) throw new Error('There is no condition whose name contains that.');
   const machine = describeMachine({ embedded: true });
   return withEngines(async ({ mysql, clickhouse, later }) => {
     console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
     const owner = await makeAccount({ mysql, clickhouse }, size);
     const deps = { mysql, clickhouse, clock: { now: () => NOW, sleep: () => Promise.resolve() } };
-    const { conditions, faults } = await measureConditions(deps, owner, size, runs);
-    const { close, ...draftDeps } = await withSets(deps);
-    later(close);
-    const draft = await measureDraft(draftDeps, owner, runs);
+    const { conditions, faults } = await measureConditions(deps, owner, size, runs, measured);
+    let draft: Awaited<ReturnType<typeof measureDraft>> | null = null;
+    if (only === null) {
+      const { close, ...draftDeps } = await withSets(deps);
+      later(close);
+      draft = await measureDraft(draftDeps, owner, runs);
+    }
     return {
       name: 'language',
       machine,
@@ -57,22 +64,31 @@ export async function runLanguage({ runs, ...size }: LanguageOptions): Promise<O
           unit: '×',
           bar: 3,
         })),
-        {
-          label: `draft.ratio (${ms(draft.seconds)}, alone ${ms(draft.aloneSeconds)})`,
-          value: draft.ratio,
-          unit: '×',
-          bar: 1.2,
-        },
-        {
-          label: `draft.busyRatio (${ms(draft.busySeconds)}, ${CHANGED} people did something meanwhile)`,
-          value: draft.busyRatio,
-          unit: '×',
-        },
+        ...(draft === null ? [] : linesOf(draft)),
       ],
       figures: { conditions, draft },
-      faults: [...faults, ...(draft.isRight ? [] : ['a draft was counted wrongly from sets in memory'])],
+      faults: [
+        ...faults,
+        ...(draft === null || draft.isRight ? [] : ['a draft was counted wrongly from sets in memory']),
+      ],
     };
   });
+}
+
+function linesOf(draft: Awaited<ReturnType<typeof measureDraft>>): Outcome['lines'] {
+  return [
+    {
+      label: `draft.ratio (${ms(draft.seconds)}, alone ${ms(draft.aloneSeconds)})`,
+      value: draft.ratio,
+      unit: '×',
+      bar: 1.2,
+    },
+    {
+      label: `draft.busyRatio (${ms(draft.busySeconds)}, ${CHANGED} people did something meanwhile)`,
+      value: draft.busyRatio,
+      unit: '×',
+    },
+  ];
 }
 
 const ms = (seconds: number) => `${Math.round(seconds * 1000)} ms`;
@@ -82,11 +98,12 @@ export async function measureConditions(
   owner: BenchAccount,
   size: DataSize,
   runs: number,
+  measured: readonly MeasuredCondition[] = CONDITIONS,
 ): Promise<{ conditions: Measurement[]; faults: string[] }> {
   const conditions: Measurement[] = [];
   const faults: string[] = [];
   const reads = watchReads(deps.clickhouse);
-  for (const { name, condition, scan } of CONDITIONS) {
+  for (const { name, condition, scan } of measured) {
     const parsed = parsedCondition(typeof condition === 'function' ? condition(owner.segment) : condition);
     let members = 0;
     const count = async () => {
