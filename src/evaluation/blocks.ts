@@ -101,25 +101,6 @@ function bitOf(day: string): string {
   return `bitShiftLeft(toUInt64(1), bitAnd(${day}, ${DAYS_OF_A_MASK - 1}))`;
 }
 
-/**
- * A SELECT of `profile`, of those for whom the truth holds over two maxima: of their rows that are `isSecond`, and before
- * that of the others. `value`: an Int64, never 0, which is the maximum of no rows. One aggregate with twice the places
- * costs less than two.
- */
-export function selectByMaxima(
-  value: string,
-  isSecond: string,
-  truth: (values: readonly string[]) => string,
-  rows: string,
-): string {
-  const place = `${IN_BLOCK} + ${isSecond} * ${BLOCK}`;
-  return selectFromBlocks(
-    [`arraySlice(maxima, 1, ${BLOCK})`, `arraySlice(maxima, ${BLOCK + 1}, ${BLOCK})`],
-    truth,
-    `SELECT ${BLOCK_OF_ROW} AS block, maxResample(0, ${2 * BLOCK}, 1)(${value}, ${place}) AS maxima ${rows} GROUP BY block`,
-  );
-}
-
 /** In bits: keys of different profiles are at least 2^47 apart. */
 export const KEY_BITS = 48;
 /** In bits of a profile's number. An array grows by copying: of many short ones that costs more than sorting longer ones. */
