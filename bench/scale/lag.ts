@@ -68,6 +68,13 @@ export async function runLag(plan: LagPlan): Promise<Outcome> {
     });
     const before = usageOf(process.pid);
     const { lags, faults } = await measureLag(tenants, plan);
+    const batches = await Promise.all(
+      ['ingest', 'evaluation'].map(async (work) => ({
+        label: `a batch of ${work}, on average`,
+        value: await meanMs(service.url, `tidemark_${work}_batch_seconds`),
+        unit: 'ms',
+      })),
+    );
     const usage = usageBetween(before, usageOf(process.pid));
     const third = Math.ceil(lags.length / 3);
     const lagMs = distribution(lags);
@@ -82,6 +89,7 @@ export async function runLag(plan: LagPlan): Promise<Outcome> {
         { label: 'p99 in the first third', value: early?.p99 ?? '-', unit: 'ms' },
         { label: 'p99 in the last third', value: late?.p99 ?? '-', unit: 'ms' },
         { label: 'changes', value: lags.length },
+        ...batches,
         ...Object.entries(usage ?? {}).map(([name, { cpuSeconds }]) => ({
           label: `CPU of ${name}`,
           value: round(cpuSeconds, 1),
@@ -92,6 +100,15 @@ export async function runLag(plan: LagPlan): Promise<Outcome> {
       faults,
     };
   });
+}
+
+/** Of a histogram of seconds, since the service began. */
+async function meanMs(url: string, histogram: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const [sum, count] = ['sum', 'count'].map((name) =>
+    Number(new RegExp(`^${histogram}_${name} (\\S+)$`, 'm').exec(text)?.[1]),
+  );
+  return round((1_000 * (sum ?? NaN)) / (count ?? NaN), 1);
 }
 
 /** Before anybody is there, so that the segments are in force from the beginning: nobody is in them. */
