@@ -1,6 +1,6 @@
 /** Which news may travel before ClickHouse has the rows: those that leave nothing to be looked up there. */
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import type { Debt } from './store.ts';
+import type { Debt } from './share.ts';
 
 /** The accounts whose news of the debt travel ahead: all, or none. */
 export function accountsAhead({ messages }: Pick<Debt, 'messages'>): number[] {

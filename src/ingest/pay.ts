@@ -9,12 +9,12 @@ import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse
 import type { Log, NewRecord } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { settleDebt } from '../storage/mysql/positions.ts';
-import { readMerged } from '../storage/mysql/profiles.ts';
+import { readMergedOf } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
 import { accountsAhead } from './ahead.ts';
-import type { Debt } from './store.ts';
+import type { Debt } from './share.ts';
 
 /** What stored batches still owe, as it is written down. */
 export interface Owed {
@@ -92,8 +92,8 @@ async function insert(
  */
 async function strayEvents(deps: PayDeps, debt: Debt): Promise<Debt['messages']> {
   const messages: Debt['messages'] = [];
-  for (const [account, profiles] of debt.withEvents) {
-    for (const [source, target] of await readMerged(deps.mysql.db, account, profiles)) {
+  for (const [account, merged] of await readMergedOf(deps.mysql.db, new Map(debt.withEvents))) {
+    for (const [source, target] of merged) {
       const message: ProfileChangeMessage = { kind: 'merge', account, source, target, at: 0 };
       messages.push({ partition: evaluatorPartition(account, target), message });
     }

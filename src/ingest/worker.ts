@@ -27,7 +27,9 @@ import { accountsAhead } from './ahead.ts';
 import { inGroups } from './groups.ts';
 import { latestOf, payDebt, type Owed } from './pay.ts';
 import { decodeRecord } from './records.ts';
-import { Contention, storeRecords, type Placed } from './store.ts';
+import type { Reserve } from './resolve.ts';
+import { Contention, type Placed } from './share.ts';
+import { storeRecords } from './store.ts';
 
 export interface IngestWorkerDeps {
   log: Log;
@@ -134,7 +136,7 @@ async function storeBatches(
   names: NameRegistry,
   batches: Batch[],
 ): Promise<Owed | null> {
-  const reserve = (account: number, count: number) => reserveNumbers(deps.mysql, account, count);
+  const reserve: Reserve = (counts) => reserveNumbers(deps.mysql, counts);
   for (let attempt = 1; ; attempt++) {
     try {
       return await deps.mysql.db.transaction(async (tx) => {

@@ -1,7 +1,10 @@
 /** Names as they appear: metrics and the properties of events and profiles. Registered once, cached for good. */
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import type { RowDataPacket } from 'mysql2/promise';
 import type { MySql, Queries } from './connect.ts';
+import { compareBytes, insertsOf, pagesOf } from './pages.ts';
 import { metrics, propertyNames } from './schema.ts';
+import { wanted } from './wanted.ts';
 
 export const PROPERTY_KINDS = { text: 1, number: 2, boolean: 4, list: 8 } as const;
 export type PropertyKind = keyof typeof PROPERTY_KINDS;
@@ -16,12 +19,16 @@ export interface SeenName {
   metric: number;
   path: string;
   kind: PropertyKind;
+  /** Epoch milliseconds. */
+  at: number;
 }
 
 export interface NameRegistry {
-  /** Ids of metrics by name; those that were never seen are registered. */
-  metricIds(account: number, names: Iterable<string>, now: number): Promise<Map<string, number>>;
-  registerProperties(seen: readonly SeenName[], now: number): Promise<void>;
+  /** By account, ids of metrics by name; those that were never seen are registered as seen `at`. */
+  metricIds(
+    wanted: ReadonlyMap<number, { names: Iterable<string>; at: number }>,
+  ): Promise<Map<number, Map<string, number>>>;
+  registerProperties(seen: readonly SeenName[]): Promise<void>;
 }
 
 /** One per process. The caches only ever hold what MySQL has, and are emptied when full. */
@@ -31,40 +38,43 @@ export function createNameRegistry(mysql: MySql): NameRegistry {
   const counts = new Map<string, number>();
 
   return {
-    async metricIds(account, names, now) {
-      const found = new Map<string, number>();
-      const missing = new Set<string>();
-      for (const name of names) {
-        const id = ids.get(`${account}:${name}`);
-        if (id === undefined) missing.add(name);
-        else found.set(name, id);
+    async metricIds(wanted) {
+      const found = new Map<number, Map<string, number>>();
+      const missing: { account: number; name: string; firstSeenAt: number }[] = [];
+      for (const [account, { names, at }] of wanted) {
+        const known = new Map<string, number>();
+        found.set(account, known);
+        for (const name of new Set(names)) {
+          const id = ids.get(`${account}:${name}`);
+          if (id === undefined) missing.push({ account, name, firstSeenAt: at });
+          else known.set(name, id);
+        }
       }
-      if (missing.size === 0) return found;
-      let rows = await readMetricIds(mysql.db, account, [...missing]);
-      if (rows.length < missing.size) {
-        const present = new Set(rows.map((row) => row.name));
-        const absent = [...missing].filter((name) => !present.has(name)).sort();
-        await mysql.db
-          .insert(metrics)
-          .ignore()
-          .values(absent.map((name) => ({ account, name, firstSeenAt: now })));
-        rows = await readMetricIds(mysql.db, account, [...missing]);
+      if (missing.length === 0) return found;
+      let rows = await findMetrics(mysql.db, missing);
+      if (rows.length < missing.length) {
+        const present = new Set(rows.map(({ account, name }) => `${account}:${name}`));
+        const absent = missing
+          .filter(({ account, name }) => !present.has(`${account}:${name}`))
+          .sort((a, b) => a.account - b.account || compareBytes(a.name, b.name));
+        for (const page of insertsOf(absent)) await mysql.db.insert(metrics).ignore().values(page);
+        rows = await findMetrics(mysql.db, missing);
       }
       if (ids.size > CACHED_NAMES) ids.clear();
-      for (const { name, id } of rows) {
+      for (const { account, name, id } of rows) {
         ids.set(`${account}:${name}`, id);
-        found.set(name, id);
+        found.get(account)?.set(name, id);
       }
       return found;
     },
 
-    async registerProperties(seen, now) {
+    async registerProperties(seen) {
       const fresh = new Map<string, typeof propertyNames.$inferInsert>();
       if (kinds.size > CACHED_NAMES) {
         kinds.clear();
         counts.clear();
       }
-      for (const { account, metric, path, kind } of seen) {
+      for (const { account, metric, path, kind, at } of seen) {
         const key = `${account}:${metric}:${path}`;
         const before = fresh.get(key)?.kinds ?? kinds.get(key) ?? 0;
         const after = before | PROPERTY_KINDS[kind];
@@ -75,22 +85,40 @@ export function createNameRegistry(mysql: MySql): NameRegistry {
           if (count >= NAMES_PER_OWNER) continue;
           counts.set(owner, count + 1);
         }
-        fresh.set(key, { account, metric, path, kinds: after, firstSeenAt: now });
+        fresh.set(key, { account, metric, path, kinds: after, firstSeenAt: at });
       }
-      if (fresh.size === 0) return;
       const rows = [...fresh.values()].sort(
-        (a, b) =>
-          a.account - b.account ||
-          a.metric - b.metric ||
-          Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
+        (a, b) => a.account - b.account || a.metric - b.metric || compareBytes(a.path, b.path),
       );
-      await mysql.db
-        .insert(propertyNames)
-        .values(rows)
-        .onDuplicateKeyUpdate({ set: { kinds: sql`${propertyNames.kinds} | VALUES(kinds)` } });
+      for (const page of insertsOf(rows)) {
+        await mysql.db
+          .insert(propertyNames)
+          .values(page)
+          .onDuplicateKeyUpdate({ set: { kinds: sql`${propertyNames.kinds} | VALUES(kinds)` } });
+      }
       for (const [key, row] of fresh) kinds.set(key, row.kinds);
     },
   };
+}
+
+/** Those of the metrics, of any accounts, that exist. */
+async function findMetrics(
+  db: Queries,
+  names: readonly { account: number; name: string }[],
+): Promise<{ account: number; name: string; id: number }[]> {
+  const found: { account: number; name: string; id: number }[] = [];
+  for (const page of pagesOf(names)) {
+    const [rows] = (await db.execute(sql`
+      SELECT STRAIGHT_JOIN metrics.account, metrics.name, metrics.id
+      FROM ${wanted({ account: 'number', name: 'text' }, page)}
+      JOIN metrics
+        ON metrics.account = wanted.account
+        AND metrics.name = wanted.name`)) as unknown as [RowDataPacket[]];
+    for (const row of rows) {
+      found.push({ account: Number(row['account']), name: String(row['name']), id: Number(row['id']) });
+    }
+  }
+  return found;
 }
 
 /** Ids of those metrics that exist. */

@@ -1,7 +1,8 @@
 /** Reading profiles. Whoever was merged is answered with the profile they went into. */
 import { and, asc, eq, gt, inArray, isNull } from 'drizzle-orm';
 import type { Queries } from './connect.ts';
-import { findIdentifiers, readMerged, type ProfileRow } from './profiles.ts';
+import { findIdentifiers } from './identifiers.ts';
+import { readMerged, type ProfileRow } from './profiles.ts';
 import { identifiers, profiles } from './schema.ts';
 
 export type { ProfileRow } from './profiles.ts';
@@ -42,7 +43,7 @@ export async function findProfile(
   kind: number,
   value: string,
 ): Promise<number | null> {
-  const rows = await findIdentifiers(db, account, [{ kind, value }]);
+  const rows = await findIdentifiers(db, [{ account, kind, value }]);
   return rows[0]?.profile ?? null;
 }
 

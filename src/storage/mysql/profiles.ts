@@ -1,14 +1,23 @@
-/** Writing profiles and identifiers. Multi-row statements are sorted by primary key: unsorted ones deadlock. */
-import { and, asc, eq, inArray, isNotNull, or, sql } from 'drizzle-orm';
-import type { ResultSetHeader } from 'mysql2/promise';
-import { groupBy } from '../../runtime/group-by.ts';
-import type { MySql, Queries } from './connect.ts';
-import { accounts, identifiers, profiles } from './schema.ts';
+/** Writing profiles. Multi-row statements are sorted by primary key: unsorted ones deadlock. */
+import { eq, getTableColumns, sql } from 'drizzle-orm';
+import type { RowDataPacket } from 'mysql2/promise';
 import { CHUNK_BITS } from '../topics.ts';
+import type { MySql, Queries } from './connect.ts';
+import { pagesOf } from './pages.ts';
+import { accounts, profiles } from './schema.ts';
+import { wanted } from './wanted.ts';
 
 export type ProfileRow = typeof profiles.$inferSelect;
-export type IdentifierRow = typeof identifiers.$inferSelect;
+/** Numbers of profiles by account. */
+export type Numbers = ReadonlyMap<number, Iterable<number>>;
 
+const PLACE = { account: 'number', number: 'number' } as const;
+const ALL_COLUMNS = sql.join(
+  Object.entries(getTableColumns(profiles)).map(
+    ([name, column]) => sql`${column} AS ${sql.identifier(name)}`,
+  ),
+  sql`, `,
+);
 const ROWS_PER_STATEMENT = 1_000;
 /** Of properties: a server may refuse packets beyond 16 MB. */
 const CHARACTERS_PER_STATEMENT = 2_000_000;
@@ -17,13 +26,10 @@ const CHARACTERS_PER_STATEMENT = 2_000_000;
 export async function existingProfiles(
   db: Queries,
   account: number,
-  numbers: number[],
+  numbers: readonly number[],
 ): Promise<Set<number>> {
-  const rows = await db
-    .select({ number: profiles.number })
-    .from(profiles)
-    .where(and(eq(profiles.account, account), inArray(profiles.number, numbers)));
-  return new Set(rows.map((row) => row.number));
+  const heads = await readHeads(db, new Map([[account, numbers]]));
+  return new Set(heads.get(account)?.keys());
 }
 
 /** How many chunks of profile numbers the account has begun. */
@@ -38,116 +44,74 @@ export async function nextProfileNumber(db: Queries, account: number): Promise<n
 }
 
 /**
- * Reserves `count` consecutive numbers and returns the first. Outside of any transaction, so that writers do not wait
- * for one another; a number that is not used after all leaves a gap, which costs nothing.
+ * Reserves consecutive numbers, so many for each account, and returns the first of each. Outside of the transaction
+ * that uses them, so that writers wait for one another no longer than this takes; a number that is not used after all
+ * leaves a gap, which costs nothing.
  */
-export async function reserveNumbers(mysql: MySql, account: number, count: number): Promise<number> {
-  const [result] = await mysql.pool.query<ResultSetHeader>(
-    'UPDATE accounts SET next_profile = LAST_INSERT_ID(next_profile) + ? WHERE id = ?',
-    [count, account],
-  );
-  if (result.affectedRows !== 1) throw new Error(`account ${account} does not exist`);
-  return result.insertId;
+export async function reserveNumbers(
+  mysql: MySql,
+  counts: ReadonlyMap<number, number>,
+): Promise<Map<number, number>> {
+  const rows = [...counts].map(([id, count]) => ({ id, count })).sort((a, b) => a.id - b.id);
+  const reserving = wanted({ id: 'number', count: 'number' }, rows);
+  const firsts = await mysql.db.transaction(async (tx) => {
+    const [found] = (await tx.execute(sql`
+      SELECT STRAIGHT_JOIN accounts.id, accounts.next_profile
+      FROM ${reserving}
+      JOIN accounts ON accounts.id = wanted.id
+      FOR UPDATE`)) as unknown as [RowDataPacket[]];
+    await tx.execute(sql`
+      UPDATE ${reserving}
+      STRAIGHT_JOIN accounts ON accounts.id = wanted.id
+      SET accounts.next_profile = accounts.next_profile + wanted.count`);
+    return new Map(found.map((row) => [Number(row['id']), Number(row['next_profile'])]));
+  });
+  const missing = rows.find(({ id }) => !firsts.has(id));
+  if (missing) throw new Error(`account ${missing.id} does not exist`);
+  return firsts;
 }
 
-/** The owners of identifiers, one query for all kinds. */
-export async function findIdentifiers(
-  db: Queries,
-  account: number,
-  keys: readonly { kind: number; value: string }[],
-): Promise<IdentifierRow[]> {
-  const byKind = new Map<number, string[]>();
-  for (const { kind, value } of keys) byKind.set(kind, [...(byKind.get(kind) ?? []), value]);
-  if (byKind.size === 0) return [];
-  return db
-    .select()
-    .from(identifiers)
-    .where(
-      and(
-        eq(identifiers.account, account),
-        or(
-          ...[...byKind].map(([kind, values]) =>
-            and(eq(identifiers.kind, kind), inArray(identifiers.value, values)),
-          ),
-        ),
-      ),
-    );
-}
-
-/** Claims identifiers that nobody had; returns how many were free. Fewer than given: somebody was faster. */
-export async function claimIdentifiers(db: Queries, rows: IdentifierRow[]): Promise<number> {
-  const sorted = [...rows].sort(
-    (a, b) => a.account - b.account || a.kind - b.kind || compareBytes(a.value, b.value),
-  );
-  let claimed = 0;
-  for (const page of pages(sorted)) {
-    const [result] = await db.insert(identifiers).ignore().values(page);
-    claimed += result.affectedRows;
-  }
-  return claimed;
-}
-
-/** Everything that pointed at the merged profile points at the one it went into. */
-export async function repointIdentifiers(
-  db: Queries,
-  account: number,
-  source: number,
-  target: number,
-): Promise<void> {
-  await db
-    .update(identifiers)
-    .set({ profile: target })
-    .where(and(eq(identifiers.account, account), eq(identifiers.profile, source)));
-}
-
-/** Full rows, locked until the end of the transaction. */
+/** Full rows by account, locked until the end of the transaction. Those that do not exist are absent. */
 export async function lockProfiles(
   db: Queries,
-  account: number,
-  numbers: number[],
-): Promise<Map<number, ProfileRow>> {
-  const found = new Map<number, ProfileRow>();
-  for (const page of pages([...numbers].sort((a, b) => a - b))) {
-    const rows = await db
-      .select()
-      .from(profiles)
-      .where(and(eq(profiles.account, account), inArray(profiles.number, page)))
-      .orderBy(asc(profiles.number))
-      .for('update');
-    for (const row of rows) found.set(row.number, row);
+  numbers: Numbers,
+): Promise<Map<number, Map<number, ProfileRow>>> {
+  const found = emptyMaps<ProfileRow>(numbers);
+  for (const page of pagesOf(placesOf(numbers))) {
+    const [rows] = (await db.execute(sql`
+      SELECT STRAIGHT_JOIN ${ALL_COLUMNS}
+      FROM ${wanted(PLACE, page)}
+      JOIN profiles ON profiles.account = wanted.account AND profiles.number = wanted.number
+      FOR UPDATE`)) as unknown as [(ProfileRow & RowDataPacket)[]];
+    for (const row of rows) found.get(row.account)?.set(row.number, row);
   }
   return found;
 }
 
-export interface ProfileHead {
-  number: number;
-  externalId: string | null;
-  email: string | null;
-  phone: string | null;
-  mergedInto: number | null;
-}
+export type ProfileHead = Pick<ProfileRow, 'externalId' | 'email' | 'phone' | 'mergedInto'>;
 
-/** What tells whether a write changes anything about who someone is. Not locked. */
+/** By account, what tells whether a write changes anything about who someone is. Not locked. */
 export async function readHeads(
   db: Queries,
-  account: number,
-  numbers: number[],
-): Promise<Map<number, ProfileHead>> {
-  const heads = new Map<number, ProfileHead>();
-  for (const page of pages(numbers)) {
-    const rows = await db
-      .select({
-        number: profiles.number,
-        externalId: profiles.externalId,
-        email: profiles.email,
-        phone: profiles.phone,
-        mergedInto: profiles.mergedInto,
-      })
-      .from(profiles)
-      .where(and(eq(profiles.account, account), inArray(profiles.number, page)));
-    for (const row of rows) heads.set(row.number, row);
+  numbers: Numbers,
+): Promise<Map<number, Map<number, ProfileHead>>> {
+  const found = emptyMaps<ProfileHead>(numbers);
+  for (const page of pagesOf(placesOf(numbers))) {
+    const [rows] = (await db.execute(sql`
+      SELECT STRAIGHT_JOIN
+        profiles.account,
+        profiles.number,
+        profiles.external_id AS externalId,
+        profiles.email,
+        profiles.phone,
+        profiles.merged_into AS mergedInto
+      FROM ${wanted(PLACE, page)}
+      JOIN profiles
+        ON profiles.account = wanted.account
+        AND profiles.number = wanted.number`)) as unknown as [(ProfileRow & RowDataPacket)[]];
+    for (const row of rows) found.get(row.account)?.set(row.number, row);
   }
-  return heads;
+  return found;
 }
 
 /** Inserts new profiles and replaces changed ones (which the caller has locked). */
@@ -180,63 +144,73 @@ export async function writeProfiles(db: Queries, rows: ProfileRow[]): Promise<vo
 }
 
 /** Of these profiles, by account, those that are no more: whatever their events say, they are in no segment. */
-export async function goneProfiles(
-  db: Queries,
-  wanted: ReadonlyMap<number, Iterable<number>>,
-): Promise<Map<number, Set<number>>> {
-  const places = [...wanted].flatMap(([account, numbers]) =>
-    [...numbers].map((number) => ({ account, number })),
-  );
-  const gone = new Map([...wanted.keys()].map((account) => [account, new Set<number>()]));
-  for (const page of pages(places)) {
-    const ofAccounts = [...groupBy(page, ({ account }) => account)].map(([account, of]) =>
-      and(
-        eq(profiles.account, account),
-        inArray(
-          profiles.number,
-          of.map(({ number }) => number),
-        ),
-      ),
-    );
-    const rows = await db
-      .select({ account: profiles.account, number: profiles.number })
-      .from(profiles)
-      .where(and(or(...ofAccounts), isNotNull(profiles.mergedInto)));
-    for (const { account, number } of rows) gone.get(account)?.add(number);
-  }
-  return gone;
+export async function goneProfiles(db: Queries, numbers: Numbers): Promise<Map<number, Set<number>>> {
+  const links = await readLinks(db, numbers);
+  return new Map([...links].map(([account, of]) => [account, new Set(of.keys())]));
 }
 
 /** Of these profiles the merged ones, with the profile at the end of the chain. */
 export async function readMerged(
   db: Queries,
   account: number,
-  numbers: number[],
+  numbers: Iterable<number>,
 ): Promise<Map<number, number>> {
-  const targets = new Map<number, number>();
-  let open = new Map(numbers.map((number) => [number, number]));
+  const found = await readMergedOf(db, new Map([[account, numbers]]));
+  return found.get(account) ?? new Map<number, number>();
+}
+
+/** The same of any number of accounts. */
+export async function readMergedOf(db: Queries, numbers: Numbers): Promise<Map<number, Map<number, number>>> {
+  const targets = emptyMaps<number>(numbers);
+  let open = new Map(
+    [...numbers].map(([account, of]) => [account, new Map([...of].map((number) => [number, number]))]),
+  );
   // A chain is as long as there were merges one after the other; each round follows one link of all of them.
   while (open.size > 0) {
-    const links = new Map<number, number>();
-    for (const page of pages([...new Set(open.values())])) {
-      const rows = await db
-        .select({ number: profiles.number, mergedInto: profiles.mergedInto })
-        .from(profiles)
-        .where(
-          and(eq(profiles.account, account), inArray(profiles.number, page), isNotNull(profiles.mergedInto)),
-        );
-      for (const row of rows) if (row.mergedInto !== null) links.set(row.number, row.mergedInto);
-    }
-    const next = new Map<number, number>();
-    for (const [number, at] of open) {
-      const target = links.get(at);
-      if (target === undefined) continue;
-      targets.set(number, target);
-      next.set(number, target);
+    const links = await readLinks(db, new Map([...open].map(([account, of]) => [account, of.values()])));
+    const next: typeof open = new Map();
+    for (const [account, of] of open) {
+      const onward = new Map<number, number>();
+      for (const [number, at] of of) {
+        const target = links.get(account)?.get(at);
+        if (target === undefined) continue;
+        targets.get(account)?.set(number, target);
+        onward.set(number, target);
+      }
+      if (onward.size > 0) next.set(account, onward);
     }
     open = next;
   }
   return targets;
+}
+
+/** Of these profiles, by account, the merged ones, with the profile they went into. */
+async function readLinks(db: Queries, numbers: Numbers): Promise<Map<number, Map<number, number>>> {
+  const links = emptyMaps<number>(numbers);
+  for (const page of pagesOf(placesOf(numbers))) {
+    const [rows] = (await db.execute(sql`
+      SELECT STRAIGHT_JOIN profiles.account, profiles.number, profiles.merged_into
+      FROM ${wanted(PLACE, page)}
+      JOIN profiles ON profiles.account = wanted.account AND profiles.number = wanted.number
+      WHERE profiles.merged_into IS NOT NULL`)) as unknown as [RowDataPacket[]];
+    for (const row of rows) {
+      links.get(Number(row['account']))?.set(Number(row['number']), Number(row['merged_into']));
+    }
+  }
+  return links;
+}
+
+function emptyMaps<Value>(numbers: Numbers): Map<number, Map<number, Value>> {
+  return new Map([...numbers.keys()].map((account) => [account, new Map<number, Value>()]));
+}
+
+/** Each once, in the order of the primary key. */
+function placesOf(numbers: Numbers): { account: number; number: number }[] {
+  return [...numbers]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([account, of]) =>
+      [...new Set(of)].sort((a, b) => a - b).map((number) => ({ account, number })),
+    );
 }
 
 function* pages<T>(rows: T[], sizeOf: (row: T) => number = () => 0): Generator<T[]> {
@@ -253,9 +227,4 @@ function* pages<T>(rows: T[], sizeOf: (row: T) => number = () => 0): Generator<T
     size += more;
   }
   if (page.length > 0) yield page;
-}
-
-/** The order of utf8mb4_bin, which is the order of the index. */
-function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));
 }

@@ -1,0 +1,24 @@
+/** Many rows as few statements, in the order in which they are locked. */
+
+/** With more in one parameter, it could exceed what a server takes in a packet. */
+const ROWS_PER_PARAMETER = 5_000;
+const ROWS_PER_INSERT = 1_000;
+
+/** As many as travel in one JSON parameter. */
+export function pagesOf<Row>(rows: readonly Row[]): Generator<Row[]> {
+  return slicesOf(rows, ROWS_PER_PARAMETER);
+}
+
+/** As many as travel as parameters of their own. */
+export function insertsOf<Row>(rows: readonly Row[]): Generator<Row[]> {
+  return slicesOf(rows, ROWS_PER_INSERT);
+}
+
+function* slicesOf<Row>(rows: readonly Row[], size: number): Generator<Row[]> {
+  for (let start = 0; start < rows.length; start += size) yield rows.slice(start, start + size);
+}
+
+/** The order of utf8mb4_bin, which is the order of the index. */
+export function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));
+}
