@@ -1,6 +1,6 @@
 /**
- * Batches of different partitions that wait at the same time are taken together: a commit in MySQL and an insert into
- * ClickHouse cost the same for one row as for a thousand. Under light load there is one group at a time, so that groups
+ * Batches of different partitions that come or wait at the same time are taken together: a commit in MySQL and an insert
+ * into ClickHouse cost the same for one row as for a thousand. Under light load there is one group at a time, so that groups
  * grow instead of becoming many; when full groups are waiting, one is stored while the one before it is paid.
  */
 
@@ -26,6 +26,7 @@ export function inGroups<Batch>(
   const waiting: Waiting<Batch>[] = [];
   let storing = false;
   let running = 0;
+  /** For those who are about to come: small groups wait. */
   let lingering = false;
 
   function take(): { group: Waiting<Batch>[]; isFull: boolean } {
@@ -79,9 +80,19 @@ export function inGroups<Batch>(
     start();
   }
 
+  /** One call wakes several partitions, which come one after the other, but before anything else happens. */
+  function gather(): void {
+    if (running > 0 || lingering) return start();
+    lingering = true;
+    setImmediate(() => {
+      lingering = false;
+      start();
+    });
+  }
+
   return (batch) =>
     new Promise((resolve, reject) => {
       waiting.push({ batch, size: options.sizeOf(batch), resolve, reject });
-      start();
+      gather();
     });
 }
