@@ -1,6 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { joinGroup, type Membership } from './embedded-locks.ts';
+import type { CommitOffset } from './embedded-offsets.ts';
 import { groupSource } from './embedded-partition.ts';
 import type { RecentRecords } from './embedded-recent.ts';
 import type { Topic } from './embedded-topics.ts';
@@ -24,7 +25,14 @@ interface Held {
 
 /** A consumer of the embedded log. Resolves once it has joined and taken what is free. */
 export async function startConsumer(
-  environment: { pool: SqlPool; watch: Watch; recent: RecentRecords; clock: Clock; logger: Logger },
+  environment: {
+    pool: SqlPool;
+    watch: Watch;
+    recent: RecentRecords;
+    commit: CommitOffset;
+    clock: Clock;
+    logger: Logger;
+  },
   options: ConsumerOptions,
   topics: Topic[],
 ): Promise<LogConsumer> {

@@ -1,3 +1,4 @@
+import type { CommitOffset } from './embedded-offsets.ts';
 import { readRecords } from './embedded-read.ts';
 import type { RecentRecords } from './embedded-recent.ts';
 import type { Watch } from './embedded-watch.ts';
@@ -13,7 +14,7 @@ interface Environment {
 
 /** A partition as a member of a group reads it, while the member holds the partition's lock. */
 export function groupSource(
-  environment: Environment,
+  environment: Environment & { commit: CommitOffset },
   group: string,
   owner: string,
   topic: number,
@@ -40,15 +41,7 @@ export function groupSource(
     },
     next: (position, signal) => nextRecords(environment, topic, partition, position, limits, signal),
     more: (position, limits) => moreRecords(environment, topic, partition, position, limits),
-    async commit(position) {
-      const found = await change(
-        pool,
-        `UPDATE log_offsets SET next_offset = ?
-          WHERE group_name = ? AND topic_id = ? AND partition_no = ? AND owner = ?`,
-        [position, group, topic, partition, owner],
-      );
-      return found > 0;
-    },
+    commit: (position) => environment.commit({ group, topic, partition, owner, position }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createAppendQueue } from './append-queue.ts';
 import { createEmbeddedWriter } from './embedded-append.ts';
 import { startConsumer } from './embedded-consume.ts';
+import { createOffsetCommits } from './embedded-offsets.ts';
 import { createRecentRecords } from './embedded-recent.ts';
 import { startRetention } from './embedded-retention.ts';
 import { startTail } from './embedded-tail.ts';
@@ -30,7 +31,7 @@ export function createEmbeddedLog(options: { pool: SqlPool; logger: Logger; cloc
     onAppended: (...news) => watch.advance(...news),
   });
   const queue = createAppendQueue((calls) => writer.write(calls));
-  const environment = { pool, watch, recent, clock, logger };
+  const environment = { pool, watch, recent, commit: createOffsetCommits(pool), clock, logger };
   const stopRetention = startRetention({ pool, topics, clock, logger });
   const readers = createReaders();
 
