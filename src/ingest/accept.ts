@@ -86,8 +86,11 @@ async function accept<Input, Item extends IngestRecord>(
     if ('errors' in result) userErrors.push(...result.errors);
     else valid.push({ record: result.record, index });
   });
-  const records = await dropUnknownIds(deps.mysql, account, valid, userErrors);
-  const positions = await append(deps, account, records, streamOf);
+  const [records, chunks] = await Promise.all([
+    dropUnknownIds(deps.mysql, account, valid, userErrors),
+    valid.length > 0 ? chunkCount(deps.mysql.db, account) : 0,
+  ]);
+  const positions = await append(deps.log, account, chunks, records, streamOf);
   return {
     accepted: records.length,
     receipt: records.length > 0 ? encodeReceipt(account, positions) : null,
@@ -114,12 +117,12 @@ async function dropUnknownIds<Item extends IngestRecord>(
 }
 
 async function append<Item extends IngestRecord>(
-  deps: IngestDeps,
+  log: Log,
   account: number,
+  chunks: number,
   records: Item[],
   streamOf: (record: Item) => Stream,
 ): Promise<ReceiptPosition[]> {
-  const chunks = records.length > 0 ? await chunkCount(deps.mysql.db, account) : 1;
   const byStream = new Map<Stream, NewRecord[]>();
   for (const record of records) {
     const stream = streamOf(record);
@@ -134,7 +137,7 @@ async function append<Item extends IngestRecord>(
   }
   const appended = await Promise.all(
     [...byStream].map(async ([stream, list]) => {
-      const offsets = await deps.log.append(ingestTopic(stream), list);
+      const offsets = await log.append(ingestTopic(stream), list);
       metrics.accepted.inc({ stream }, list.length);
       const last = new Map<number, number>();
       list.forEach((record, i) =>

@@ -63,7 +63,7 @@ export function streamOfMetric(metric: string): Stream {
 export function ingestPartition(account: number, identifier: string, chunks: number): number {
   const spread = Math.max(1, Math.min(INGEST_PARTITIONS, chunks));
   const bucket = spread === 1 ? 0 : hash(identifier) % spread;
-  return (hash(String(account)) + bucket) % INGEST_PARTITIONS;
+  return (hashOf(account) + bucket) % INGEST_PARTITIONS;
 }
 
 export function chunkOf(profile: number): number {
@@ -77,7 +77,7 @@ export function evaluatorPartition(account: number, profile: number): number {
 
 /** Neighbouring chunks lie in neighbouring partitions: a large account is spread evenly. */
 export function chunkPartition(account: number, chunk: number): number {
-  return (hash(String(account)) + chunk) % EVALUATOR_PARTITIONS;
+  return (hashOf(account) + chunk) % EVALUATOR_PARTITIONS;
 }
 
 /** The chunks of an account with profile numbers below `nextProfile` that lie in the partition. */
@@ -87,6 +87,19 @@ export function chunksIn(partition: number, account: number, nextProfile: number
     if (chunkPartition(account, chunk) === partition) chunks.push(chunk);
   }
   return chunks;
+}
+
+const REMEMBERED_ACCOUNTS = 100_000;
+const hashes = new Map<number, number>();
+
+/** Remembered: it is asked for with every record and every change. */
+function hashOf(account: number): number {
+  const known = hashes.get(account);
+  if (known !== undefined) return known;
+  if (hashes.size >= REMEMBERED_ACCOUNTS) hashes.clear();
+  const found = hash(String(account));
+  hashes.set(account, found);
+  return found;
 }
 
 function hash(text: string): number {
