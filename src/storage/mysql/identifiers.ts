@@ -1,9 +1,9 @@
 /** Whose identifiers are. Multi-row statements are sorted by primary key: unsorted ones deadlock. */
 import { sql } from 'drizzle-orm';
-import type { RowDataPacket } from 'mysql2/promise';
+import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import type { Queries } from './connect.ts';
-import { compareBytes, insertsOf, pagesOf } from './pages.ts';
-import { identifiers } from './schema.ts';
+import { compareBytes, insertsOf, pagesOf, valuesOf } from './pages.ts';
+import type { identifiers } from './schema.ts';
 import { wanted } from './wanted.ts';
 
 export type IdentifierRow = typeof identifiers.$inferSelect;
@@ -28,13 +28,16 @@ export async function findIdentifiers(
 }
 
 /** Claims identifiers that nobody had; returns how many were free. Fewer than given: somebody was faster. */
-export async function claimIdentifiers(db: Queries, rows: readonly IdentifierRow[]): Promise<number> {
-  const sorted = [...rows].sort(
+export async function claimIdentifiers(db: Queries, wanting: readonly IdentifierRow[]): Promise<number> {
+  const sorted = [...wanting].sort(
     (a, b) => a.account - b.account || a.kind - b.kind || compareBytes(a.value, b.value),
   );
   let claimed = 0;
   for (const page of insertsOf(sorted)) {
-    const [result] = await db.insert(identifiers).ignore().values(page);
+    const rows = page.map(({ account, kind, value, profile }) => [account, kind, value, profile]);
+    const [result] = (await db.execute(sql`
+      INSERT IGNORE INTO identifiers (account, kind, value, profile)
+      VALUES ${valuesOf(rows)}`)) as unknown as [ResultSetHeader];
     claimed += result.affectedRows;
   }
   return claimed;

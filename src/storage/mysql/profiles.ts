@@ -3,7 +3,7 @@ import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { RowDataPacket } from 'mysql2/promise';
 import { CHUNK_BITS } from '../topics.ts';
 import type { MySql, Queries } from './connect.ts';
-import { pagesOf } from './pages.ts';
+import { pagesOf, valuesOf } from './pages.ts';
 import { accounts, profiles } from './schema.ts';
 import { wanted } from './wanted.ts';
 
@@ -12,10 +12,21 @@ export type ProfileRow = typeof profiles.$inferSelect;
 export type Numbers = ReadonlyMap<number, Iterable<number>>;
 
 const PLACE = { account: 'number', number: 'number' } as const;
+const COLUMNS = getTableColumns(profiles);
+const FIELDS = Object.keys(COLUMNS) as (keyof ProfileRow)[];
 const ALL_COLUMNS = sql.join(
-  Object.entries(getTableColumns(profiles)).map(
-    ([name, column]) => sql`${column} AS ${sql.identifier(name)}`,
-  ),
+  FIELDS.map((field) => sql`${COLUMNS[field]} AS ${sql.identifier(field)}`),
+  sql`, `,
+);
+const COLUMN_NAMES = sql.join(
+  FIELDS.map((field) => sql.identifier(COLUMNS[field].name)),
+  sql`, `,
+);
+const REPLACED = sql.join(
+  FIELDS.filter((field) => !(field in PLACE)).map((field) => {
+    const column = sql.identifier(COLUMNS[field].name);
+    return sql`${column} = VALUES(${column})`;
+  }),
   sql`, `,
 );
 const ROWS_PER_STATEMENT = 1_000;
@@ -115,31 +126,13 @@ export async function readHeads(
 }
 
 /** Inserts new profiles and replaces changed ones (which the caller has locked). */
-export async function writeProfiles(db: Queries, rows: ProfileRow[]): Promise<void> {
-  const replaced = (column: { name: string }) => sql.raw(`VALUES(${column.name})`);
+export async function writeProfiles(db: Queries, rows: readonly ProfileRow[]): Promise<void> {
   const sorted = [...rows].sort((a, b) => a.account - b.account || a.number - b.number);
   for (const page of pages(sorted, ({ properties }) => properties.length)) {
-    await db
-      .insert(profiles)
-      .values(page)
-      .onDuplicateKeyUpdate({
-        set: {
-          externalId: replaced(profiles.externalId),
-          email: replaced(profiles.email),
-          phone: replaced(profiles.phone),
-          firstName: replaced(profiles.firstName),
-          lastName: replaced(profiles.lastName),
-          timezone: replaced(profiles.timezone),
-          locale: replaced(profiles.locale),
-          location: replaced(profiles.location),
-          properties: replaced(profiles.properties),
-          consents: replaced(profiles.consents),
-          createdAt: replaced(profiles.createdAt),
-          updatedAt: replaced(profiles.updatedAt),
-          revision: replaced(profiles.revision),
-          mergedInto: replaced(profiles.mergedInto),
-        },
-      });
+    await db.execute(sql`
+      INSERT INTO profiles (${COLUMN_NAMES})
+      VALUES ${valuesOf(page.map((row) => FIELDS.map((field) => row[field])))}
+      ON DUPLICATE KEY UPDATE ${REPLACED}`);
   }
 }
 
