@@ -6,6 +6,7 @@ import { runLanguage } from './language/language.ts';
 import { runLatency } from './latency/latency.ts';
 import { report, type Outcome } from './lib/report.ts';
 import { cleanUp } from './lib/service.ts';
+import { runClock } from './scale/clock.ts';
 import { runCounts } from './scale/counts.ts';
 import { runCreate } from './scale/create.ts';
 import { runEvaluate } from './scale/evaluate.ts';
@@ -38,6 +39,10 @@ peer      the tasks on which the closest open-source system was measured
                  1000000 profiles, 10000000 events; --repeats: 5
 evaluate  500 criteria for changed profiles, by the evaluator's own code
                  10000000 profiles, 100000000 events; --repeats: 5
+clock     windowed segments, whose edges bring somebody each second, and a midnight
+                 10000000 profiles, 100000000 events
+  --segments N   segments (10000)
+  --seconds N    how long to measure before midnight (30)
 lag       5,000 segments in 500 accounts: from an event's acceptance to its change
   --seconds N    how long to measure, after 5 s of warm-up (30)
   --rate N       events a second (2000)
@@ -66,6 +71,7 @@ async function main(): Promise<number> {
       events: { type: 'string' },
       repeats: { type: 'string' },
       only: { type: 'string', multiple: true },
+      segments: { type: 'string' },
       url: { type: 'string' },
       key: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -119,6 +125,16 @@ async function main(): Promise<number> {
     case 'evaluate':
       outcome = await runEvaluate(sizeOf(values, 10_000_000, 5));
       break;
+    case 'clock': {
+      const { profiles, events } = sizeOf(values, 10_000_000, 1);
+      outcome = await runClock({
+        profiles,
+        events,
+        segments: wholeNumber('--segments', values.segments ?? '10000', 100, 100_000),
+        seconds: wholeNumber('--seconds', values.seconds ?? '30', 5, 600),
+      });
+      break;
+    }
     case 'lag':
       outcome = await runLag({
         ...FULL,

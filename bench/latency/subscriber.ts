@@ -37,8 +37,8 @@ interface Payload {
   };
 }
 
-/** Everything after the position: whether the subscription is up already when the load begins does not matter. */
-export function subscribe(target: Target, segments: readonly string[], after: string): Subscriber {
+/** Everything after the position, of these segments or of all: whether the subscription is up already when the load begins does not matter. */
+export function subscribe(target: Target, segments: readonly string[] | null, after: string): Subscriber {
   const changes: Noted[] = [];
   let failure: string | null = null;
   let closing = false;

@@ -18,7 +18,7 @@ export const HISTORY_DAYS = 90;
 export const QUIET_MS = 2 * 3_600_000;
 
 const ROWS_PER_INSERT = 4_000_000;
-const LARGEST_MERGE = 64_000_000;
+export const LARGEST_MERGE = 64_000_000;
 const PROFILES_PER_INSERT = 4_000_000;
 /** With everything that is kept of it, in both orders and the projection, and room for merges. */
 const BYTES_PER_EVENT = 60;
@@ -137,7 +137,7 @@ export async function makeScaleData(
   return { account, now, metrics: ids, events: Number(row?.rows ?? 0) };
 }
 
-const LARGE_BLOCKS = {
+export const LARGE_BLOCKS = {
   max_insert_threads: 2,
   min_insert_block_size_rows: ROWS_PER_INSERT,
   min_insert_block_size_bytes: 2 ** 31,
@@ -163,6 +163,15 @@ const DATE = "Tuple(Enum8('day' = 1, 'instant' = 2), Int64)";
 const emptyMap = (type: string, any: string) =>
   `CAST(mapFromArrays(arrayWithConstant(n * 0, ''), arrayWithConstant(n * 0, ${any})), 'Map(LowCardinality(String), ${type.replaceAll("'", "\\'")})')`;
 
+/** Nothing but the currency is known of an event: the columns from `texts` to `dates`. */
+export const EMPTY_MAPS = [
+  emptyMap('String', `''`),
+  emptyMap('Float64', 'toFloat64(0)'),
+  emptyMap('Bool', 'false'),
+  emptyMap('Array(String)', `['']`),
+  emptyMap(DATE, `CAST(('day', 0), '${DATE.replaceAll("'", "\\'")}')`),
+];
+
 /**
  * Who has many has many of everything, and half of the people have nothing of a metric at all. Each one's events lie
  * evenly in the span, in the order of time.
@@ -178,11 +187,8 @@ const eventsSql = (metric: string, isOrder: boolean) => `
     reinterpret(bitOr(bitShiftLeft(toUInt128(n + 1), 64), toUInt128(j + {part:UInt32} * 16777216)), 'UUID'),
     ${isOrder ? `round(5 + 300 * pow(${chance('value', 'n, j')}, 4), 2)` : 'NULL'},
     ${isOrder ? `'EUR'` : `''`},
-    ${isOrder ? `map('category', ['shoes', 'shirts', 'hats', 'bags'][1 + toUInt32((n + j) % 4)])` : emptyMap('String', `''`)},
-    ${emptyMap('Float64', 'toFloat64(0)')},
-    ${emptyMap('Bool', 'false')},
-    ${emptyMap('Array(String)', `['']`)},
-    ${emptyMap(DATE, `CAST(('day', 0), '${DATE.replaceAll("'", "\\'")}')`)},
+    ${isOrder ? `map('category', ['shoes', 'shirts', 'hats', 'bags'][1 + toUInt32((n + j) % 4)])` : EMPTY_MAPS[0]},
+    ${EMPTY_MAPS.slice(1).join(',\n    ')},
     fromUnixTimestamp64Milli({now:Int64}, 'UTC'),
     false
   FROM (

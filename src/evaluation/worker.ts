@@ -56,7 +56,9 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
         await entry.partition.ready();
         await exclusively(number, entry, async (partition) => {
           if (entry.stop.signal.aborted) return;
+          const stop = metrics.clockLookSeconds.startTimer();
           const through = await partition.tick();
+          stop();
           metrics.clockLagSeconds.set({ partition: number }, (deps.clock.now() - through) / 1000);
           if (deps.clock.now() - caughtUp >= CATCH_UP_MS) {
             await partition.catchUp();

@@ -78,6 +78,12 @@ export const metrics = {
     buckets: FAST,
     registers,
   }),
+  clockLookSeconds: new Histogram({
+    name: 'tidemark_clock_look_seconds',
+    help: 'Time of one look at the clock: who is found, evaluated and told',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30],
+    registers,
+  }),
   clockLagSeconds: new Gauge({
     name: 'tidemark_clock_lag_seconds',
     help: 'How far the evaluation of passing time is behind the present',

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeClockData, type ClockAccount } from '../../bench/scale/clock-data.ts';
+import { measureClock } from '../../bench/scale/clock.ts';
 import { measureCounts } from '../../bench/scale/counts.ts';
 import { measureCreate } from '../../bench/scale/create.ts';
 import {
@@ -125,4 +127,38 @@ describe('the benchmark on the tasks of the closest system', () => {
     expect(news.oneEventMs.p50).toBeGreaterThan(0);
     expect(news.thousandEventsMs.p50).toBeGreaterThan(0);
   });
+});
+
+describe('the benchmark of the clock', () => {
+  const engines = useEngines();
+  const stops: (() => Promise<unknown>)[] = [];
+  afterAll(async () => {
+    for (const stop of stops.reverse()) await stop();
+  });
+
+  test('every change of some seconds before and after midnight is the one that the reference expects', async () => {
+    const [mysqlUrl, clickhouseUrl] = [engines.mysqlUrl(), engines.clickhouseUrl()];
+    const mysql = await openMySql(mysqlUrl);
+    stops.push(() => mysql.close());
+    const clickhouse = await openClickHouse(clickhouseUrl);
+    stops.push(() => clickhouse.close());
+    const day = 86_400_000;
+    const plan = { profiles: 2_000, events: 20_000, segments: 200, metrics: 5, historyMs: day };
+    const now = Math.ceil(Date.now() / day) * day - 10_000;
+    const owner: ClockAccount = await makeClockData({ mysql, clickhouse }, plan, now, SERVICE_KEY, null);
+    const ahead = now - Date.now();
+    const machine = Date.now;
+    vi.spyOn(Date, 'now').mockImplementation(() => machine() + ahead);
+    const service = await startWholeService({ MYSQL_URL: mysqlUrl, CLICKHOUSE_URL: clickhouseUrl });
+    stops.push(() => service.stop());
+    const target = { url: service.url, apiKey: SERVICE_KEY, pid: null };
+    const figures = await measureClock(target, clickhouse, owner, { aheadMs: 0, afterMidnightMs: 3_000 });
+    expect(figures.faults).toEqual([]);
+    expect(figures.expected).toBeGreaterThan(100);
+    expect(figures.changes).toBeGreaterThan(10);
+    expect(figures.midnightChanges).toBeGreaterThan(10);
+    expect(figures.tickMs.count).toBeGreaterThan(8);
+    expect(figures.tickMs.p99).toBeGreaterThan(0);
+    expect(figures.lateMs?.count).toBe(figures.changes);
+  }, 120_000);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { distribution, median, percentile } from '../../bench/lib/stats.ts';
+import { percentilesBetween } from '../../bench/scale/clock.ts';
 
 describe('percentiles by nearest rank', () => {
   const hundred = Array.from({ length: 100 }, (_, i) => i + 1);
@@ -36,4 +37,19 @@ describe('percentiles by nearest rank', () => {
     expect(distribution([])).toBeNull();
     expect(percentile([], 0.5)).toBeNaN();
   });
+});
+
+test('percentiles between two looks at a histogram: of what came in between, even within a bucket', () => {
+  const before: [number, number][] = [
+    [0.1, 5],
+    [0.5, 5],
+    [Infinity, 5],
+  ];
+  const after: [number, number][] = [
+    [0.1, 55],
+    [0.5, 103],
+    [Infinity, 105],
+  ];
+  expect(percentilesBetween(before, after)).toEqual({ count: 100, p50: 100, p99: 500 });
+  expect(percentilesBetween(before, before).count).toBe(0);
 });
