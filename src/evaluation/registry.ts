@@ -26,6 +26,10 @@ export interface Edge {
   offset: number;
 }
 
+export function edgeName({ source, offset }: Edge): string {
+  return `${offset}:${JSON.stringify(source)}`;
+}
+
 /** How something reaches a segment. */
 export interface Touch extends Effect {
   /** Not only through other segments that it refers to. */
@@ -38,7 +42,8 @@ export interface AccountIndex {
   touchedBy(change: ProfileChange): Iterable<[SegmentInForce, Touch]>;
   /** Segments in which an event of the metric is measured; with each, whether directly. Of the next two alike. */
   withMetric(metric: string): Iterable<[SegmentInForce, boolean]>;
-  edges(): Edge[];
+  /** The same list until a segment comes or goes. */
+  edges(): readonly Edge[];
   withEdge(edge: Edge): Iterable<[SegmentInForce, boolean]>;
   /** Segments that can flip at the beginning of any day on the account's calendar. */
   withMidnights(): Iterable<[SegmentInForce, boolean]>;
@@ -88,10 +93,11 @@ function createIndex() {
   const byEdge = new Map<string, Map<SegmentInForce, boolean>>();
   const edges = new Map<string, Edge>();
   const midnights = new Map<SegmentInForce, boolean>();
-  const nameOf = ({ source, offset }: Edge) => `${offset}:${JSON.stringify(source)}`;
+  let listed: readonly Edge[] | null = null;
   return {
     segments: segments as ReadonlyMap<number, SegmentInForce>,
     add(segment: SegmentInForce) {
+      listed = null;
       segments.set(segment.segment, segment);
       const { condition } = segment;
       const all = lookedAt(condition);
@@ -102,9 +108,9 @@ function createIndex() {
       }
       for (const attribute of all.attributes)
         addTo(byAttribute, attribute, segment, own.attributes.has(attribute));
-      const ownEdges = new Set(own.edges.map(nameOf));
+      const ownEdges = new Set(own.edges.map(edgeName));
       for (const edge of all.edges) {
-        const name = nameOf(edge);
+        const name = edgeName(edge);
         edges.set(name, edge);
         addTo(byEdge, name, segment, ownEdges.has(name));
       }
@@ -113,12 +119,13 @@ function createIndex() {
     remove(id: number) {
       const segment = segments.get(id);
       if (!segment) return;
+      listed = null;
       segments.delete(id);
       midnights.delete(segment);
       const all = lookedAt(segment.condition);
       for (const metric of all.metrics) removeFrom(byMetric, metric, segment);
       for (const attribute of all.attributes) removeFrom(byAttribute, attribute, segment);
-      for (const name of all.edges.map(nameOf)) {
+      for (const name of all.edges.map(edgeName)) {
         removeFrom(byEdge, name, segment);
         if (!byEdge.has(name)) edges.delete(name);
       }
@@ -139,8 +146,8 @@ function createIndex() {
     *withMetric(metric: string): Iterable<[SegmentInForce, boolean]> {
       for (const [segment, { direct }] of byMetric.get(metric) ?? []) yield [segment, direct];
     },
-    edges: () => [...edges.values()],
-    withEdge: (edge: Edge): Iterable<[SegmentInForce, boolean]> => byEdge.get(nameOf(edge)) ?? [],
+    edges: () => (listed ??= [...edges.values()]),
+    withEdge: (edge: Edge): Iterable<[SegmentInForce, boolean]> => byEdge.get(edgeName(edge)) ?? [],
     withMidnights: (): Iterable<[SegmentInForce, boolean]> => midnights,
   };
 }

@@ -1,5 +1,4 @@
 /** A stretch of time and what to look for in it. */
-import type { TimeSource } from '../segments/edges.ts';
 import type { Parameters } from './parameters.ts';
 import type { Edge } from './registry.ts';
 
@@ -17,16 +16,7 @@ export interface Slice {
 
 /** One statement of those that look for crossings. */
 export interface Part {
-  /** A SELECT of account, profile, source (a number), offset and instant, both in milliseconds. */
+  /** A SELECT of account, profile, edge (its place in `edges`) and instant (milliseconds). */
   select: (parameters: Parameters) => string;
-  sourceOf(number: number): TimeSource;
-}
-
-/** Where the sources of a part are numbered by their edges. */
-export function sourceIn(edges: readonly Edge[]): Part['sourceOf'] {
-  return (number) => {
-    const edge = edges[number];
-    if (!edge) throw new Error('there is no such edge');
-    return edge.source;
-  };
+  edges: readonly Edge[];
 }
