@@ -3,23 +3,20 @@
  * own turn (decision 2).
  */
 import { groupBy } from '../runtime/group-by.ts';
+import { until as waitUntil } from '../runtime/until.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { ProfileChange } from '../storage/profile-changes.ts';
 import { evaluatorPartition } from '../storage/topics.ts';
 import type { Answerer } from './answers.ts';
-import { findCrossings } from './crossings.ts';
+import { createDays } from './days.ts';
 import type { Debts } from './debts.ts';
-import { midnightsIn, turnedBetween } from './midnights.ts';
+import { createForeseen, type ForesightLimits } from './foreseen.ts';
+import type { Looks } from './looks.ts';
+import { midnightsIn } from './midnights.ts';
 import type { Registry } from './registry.ts';
 import type { Scopes } from './scopes.ts';
 import type { Slice } from './slice.ts';
-import {
-  beginningsOf,
-  dateDifferences,
-  questionsOfTime,
-  turningsOf,
-  type Evaluate,
-  type Turning,
-} from './turnings.ts';
+import { dateDifferences, questionsOfTime, turningsOf, type Evaluate, type Turning } from './turnings.ts';
 import type { Difference } from './diff.ts';
 import type { MembershipWriter } from './writer.ts';
 
@@ -31,8 +28,14 @@ export interface PartitionClock {
    * and nothing was looked at. Throws Fenced.
    */
   tick(): Promise<number | null>;
-  /** Up to here it has looked; epoch milliseconds. */
+  /** Up to here it has told everything; epoch milliseconds. */
   through(): number;
+  /** A day has begun, and not everybody has been looked at: one of the next looks does more of it. */
+  hasMore(): boolean;
+  /** News that have been taken. */
+  note(account: number, changes: readonly ProfileChange[]): void;
+  /** Before anything else is evaluated about these profiles: what the beginning of a day has turned for them. */
+  settle(profiles: ReadonlyMap<number, Iterable<number>>): Promise<void>;
 }
 
 /** What the partition has. */
@@ -42,6 +45,8 @@ export interface ClockParts {
   scopes: Scopes;
   answerer: Answerer;
   debts: Debts;
+  looks: Looks;
+  foresight: ForesightLimits | undefined;
   signal: AbortSignal;
   /** Whether the account has profiles in the partition. */
   isHere: (account: number) => boolean;
@@ -60,8 +65,13 @@ const LATE_WAITS_MS = 60_000;
 export function createPartitionClock(
   clickhouse: ClickHouse,
   partition: number,
-  { writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write }: ClockParts,
+  parts: ClockParts,
 ): PartitionClock {
+  const { writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write } = parts;
+  const isMine = ({ account, profile }: { account: number; profile: number }) =>
+    evaluatorPartition(account, profile) === partition;
+  const foreseen = createForeseen(clickhouse, parts.looks, isMine, parts.foresight);
+  const days = createDays(clickhouse, registry);
   let through = writer.watermark;
   let saved = writer.watermark;
 
@@ -71,17 +81,12 @@ export function createPartitionClock(
     return daily.length > 0 ? midnightsIn(after, through, timeZone) : [];
   }
 
-  async function takeMidnights(slice: Slice, midnights: readonly number[]): Promise<void> {
-    const { account, metrics, timeZone, after, through } = slice;
-    if (midnights.length === 0) return;
-    const scope = { account, metrics, timeZone, chunks: await chunksOf(account) };
-    for (const [segment, direct] of new Map(registry.account(account)?.withMidnights())) {
-      const turned = await turnedBetween(clickhouse, segment.condition, scope, [after, through]);
-      // Those that crossed an edge as well have been written by now.
-      const instants = beginningsOf(midnights, direct);
-      const turnings = turned.map((profile) => ({ profile, segment, instants }));
-      await takeTurnings(turnings, through);
-    }
+  /** Those that crossed an edge as well have been written by now. */
+  async function beginDay(slice: Slice, midnights: readonly number[]): Promise<void> {
+    const { account, metrics, timeZone, after: before, through: after } = slice;
+    const chunks = await chunksOf(account);
+    const segments = new Map(registry.account(account)?.withMidnights());
+    days.begin({ account, metrics, timeZone, chunks, before, after }, midnights, segments);
   }
 
   async function takeTurnings(turnings: readonly Turning[], until: number): Promise<void> {
@@ -96,9 +101,18 @@ export function createPartitionClock(
   }
 
   return {
-    through: () => through,
+    through: () => Math.min(through, days.since()),
     async ready() {
       await debts.settled(CLOCK_WAITS_MS, signal);
+      await waitUntil(() => Promise.resolve(days.isRead()), { withinMs: CLOCK_WAITS_MS, signal });
+    },
+    hasMore: () => days.areOpen(),
+    note: (account, changes) => foreseen.note(account, changes),
+    async settle(profiles) {
+      await takeTurnings(
+        [...profiles].flatMap(([account, numbers]) => days.of(account, numbers)),
+        through,
+      );
     },
     async tick() {
       // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
@@ -113,19 +127,22 @@ export function createPartitionClock(
         slices.push({ account, metrics, timeZone, edges: index.edges(), after: through, through: until });
       }
       const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
-      for await (const page of findCrossings(clickhouse, slices)) {
-        const mine = page.filter(
-          ({ account, profile }) => evaluatorPartition(account, profile) === partition,
-        );
-        const turnings = [...groupBy(mine, ({ account }) => account)].flatMap(([account, crossed]) => {
+      for await (const page of foreseen.crossings(slices)) {
+        const turnings = [...groupBy(page, ({ account }) => account)].flatMap(([account, crossed]) => {
           const index = registry.account(account);
-          return index ? turningsOf(index, crossed, midnights.get(account) ?? []) : [];
+          const begun = [...(midnights.get(account) ?? []), ...days.openIn(account)];
+          return index ? turningsOf(index, crossed, begun) : [];
         });
         await takeTurnings(turnings, until);
       }
-      for (const slice of slices) await takeMidnights(slice, midnights.get(slice.account) ?? []);
+      await takeTurnings(days.next() ?? [], until);
+      for (const slice of slices) {
+        const begun = midnights.get(slice.account) ?? [];
+        if (begun.length > 0) await beginDay(slice, begun);
+      }
       through = until;
-      if (through - saved >= SAVE_WATERMARK_MS) {
+      // Whoever takes over looks at the whole day again.
+      if (through - saved >= SAVE_WATERMARK_MS && !days.areOpen()) {
         await writer.saveWatermark(through);
         saved = through;
       }

@@ -1,10 +1,15 @@
 /** What the beginning of a day on the account's calendar may have changed, besides what crosses an edge of its own. */
 import { dayOf, startOfDay } from '../segments/calendar.ts';
-import type { NormalCondition } from '../segments/ast.ts';
+import { timeEdgesOf } from '../segments/edges.ts';
+import { metricsOf } from '../segments/touch.ts';
+import type { Criterion, NormalCondition } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
+import { periodAt } from './calendars.ts';
+import { moment } from './compile.ts';
 import { createParameters } from './parameters.ts';
+import type { SegmentInForce } from './registry.ts';
 
 /** Beginnings of days, after < instant <= through, epoch milliseconds, ascending. */
 export function midnightsIn(after: number, through: number, timeZone: string): number[] {
@@ -13,15 +18,156 @@ export function midnightsIn(after: number, through: number, timeZone: string): n
   return Array.from({ length: Math.max(0, count) }, (_, i) => startOfDay(first + i, timeZone));
 }
 
+/** Where a day has begun: the chunks of an account, and an instant before and one after it. */
+export interface DayChange extends Omit<Scope, 'at'> {
+  chunks: readonly number[];
+  before: number;
+  after: number;
+}
+
+/** People and the segments that a day may have turned for them. */
+export type Turned = [profile: number, segments: Iterable<SegmentInForce>][];
+
+const PROFILES_PER_QUERY = 20_000;
+const PROFILES_PER_PAGE = 2_000;
+
+/** Pages of those for whom the beginning of the day may have turned one of the segments; none comes twice for a segment. */
+export async function* turnedByDay(
+  clickhouse: ClickHouse,
+  change: DayChange,
+  segments: Iterable<SegmentInForce>,
+): AsyncGenerator<Turned> {
+  if (change.chunks.length === 0) return;
+  const windows = new Map<string, MovedWindow>();
+  const others: SegmentInForce[] = [];
+  for (const segment of segments) {
+    const moved = movedIn(segment, change);
+    if (moved === null) others.push(segment);
+    for (const window of moved ?? []) {
+      const name = `${window.metric} ${window.after} ${window.through}`;
+      const known = windows.get(name) ?? { ...window, segments: new Set() };
+      windows.set(name, known);
+      known.segments.add(segment);
+    }
+  }
+  yield* turnedByWindows(clickhouse, change, [...windows.values()]);
+  for (const segment of others) {
+    const profiles = await turnedBetween(clickhouse, segment.condition, change);
+    for (let start = 0; start < profiles.length; start += PROFILES_PER_PAGE) {
+      yield profiles.slice(start, start + PROFILES_PER_PAGE).map((profile) => [profile, [segment]]);
+    }
+  }
+}
+
+/** Times of a metric's events that have come into a window, or gone out of it: after < t <= through. */
+interface MovedWindow {
+  metric: number;
+  after: number;
+  through: number;
+  segments: Set<SegmentInForce>;
+}
+
+/**
+ * Where a day matters to nothing but windows of events, only those with an event of a day that came or went can have
+ * turned: a slice of the time-ordered projection. Null: it matters otherwise.
+ */
+function movedIn(
+  segment: SegmentInForce,
+  { before, after, metrics, timeZone }: DayChange,
+): Omit<MovedWindow, 'segments'>[] | null {
+  const moved: Omit<MovedWindow, 'segments'>[] = [];
+  for (const criterion of segment.criteria.filter((one) => timeEdgesOf(one).midnights)) {
+    if (criterion.kind !== 'event' && criterion.kind !== 'sequence') return null;
+    const { within } = criterion;
+    const rest: Criterion = { ...criterion, within: null };
+    if (within?.kind !== 'calendar' || timeEdgesOf(rest).midnights) return null;
+    const [old, now] = [periodAt(within, before, timeZone), periodAt(within, after, timeZone)];
+    for (const side of ['after', 'through'] as const) {
+      if (old[side] === now[side]) continue;
+      for (const name of metricsOf(criterion)) {
+        const metric = metrics.get(name);
+        if (metric === undefined) continue;
+        moved.push({
+          metric,
+          after: Math.min(old[side], now[side]),
+          through: Math.max(old[side], now[side]),
+        });
+      }
+    }
+  }
+  return moved;
+}
+
+async function* turnedByWindows(
+  clickhouse: ClickHouse,
+  { account, chunks }: DayChange,
+  windows: readonly MovedWindow[],
+): AsyncGenerator<Turned> {
+  if (windows.length === 0) return;
+  const byMetric = new Map<number, number[]>();
+  const times = new Map<string, string>();
+  const parameters = createParameters();
+  windows.forEach(({ metric, after, through }, number) => {
+    const numbers = byMetric.get(metric) ?? [];
+    byMetric.set(metric, numbers);
+    numbers.push(number);
+    times.set(
+      `${after} ${through}`,
+      `time > ${moment(after, parameters)} AND time <= ${moment(through, parameters)}`,
+    );
+  });
+  const integers = (values: readonly number[]) => parameters.add('Array(Int64)', values);
+  const order = [...byMetric.values()].flat();
+  const counts = [...byMetric.values()].map((numbers) => numbers.length);
+  let behind = 1;
+  const starts = counts.map((count) => (behind += count) - count);
+  const metrics = parameters.add('Array(UInt32)', [...byMetric.keys()]);
+  const bound = (side: 'after' | 'through') => integers(order.map((number) => windows[number]?.[side] ?? 0));
+  const sql = `SELECT profile, groupUniqArray(moved.1) AS numbers
+     FROM (
+       SELECT profile, metric, toUnixTimestamp64Milli(time) AS t
+       FROM events
+       WHERE account = ${parameters.add('UInt32', account)} AND metric IN ${metrics}
+         AND intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', chunks)}
+         AND profile >= {from:UInt32} AND (${[...times.values()].join(' OR ')})
+     )
+     ARRAY JOIN arrayFilter(
+       one -> t > one.2 AND t <= one.3,
+       arraySlice(
+         arrayZip(${integers(order)}, ${bound('after')}, ${bound('through')}),
+         transform(metric, ${metrics}, ${integers(starts)}, toInt64(1)),
+         transform(metric, ${metrics}, ${integers(counts)}, toInt64(0))
+       )
+     ) AS moved
+     GROUP BY profile
+     ORDER BY profile
+     LIMIT ${PROFILES_PER_QUERY}`;
+  for (let from = 0; ;) {
+    const rows = await query<{ profile: number; numbers: string[] }>(
+      clickhouse,
+      sql,
+      { ...parameters.values, from },
+      { timeoutSeconds: 600 },
+    );
+    for (let start = 0; start < rows.length; start += PROFILES_PER_PAGE) {
+      yield rows.slice(start, start + PROFILES_PER_PAGE).map(({ profile, numbers }) => {
+        const segments = numbers.flatMap((number) => [...(windows[Number(number)]?.segments ?? [])]);
+        return [profile, new Set(segments)];
+      });
+    }
+    if (rows.length < PROFILES_PER_QUERY) return;
+    from = (rows.at(-1)?.profile ?? 0) + 1;
+  }
+}
+
 /**
  * The profiles for which the condition is true at just one of two instants, by what is known of them now. Asked once a
  * day, so that two scans are cheaper than an index of whatever a midnight can touch.
  */
-export async function turnedBetween(
+async function turnedBetween(
   clickhouse: ClickHouse,
   condition: NormalCondition,
-  scope: Omit<Scope, 'at'>,
-  [before, after]: readonly [number, number],
+  { before, after, ...scope }: DayChange,
 ): Promise<number[]> {
   const parameters = createParameters();
   const members = [before, after].map((at) => selectMembers(condition, { ...scope, at }, parameters).sql);

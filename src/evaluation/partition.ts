@@ -18,12 +18,14 @@ import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
 import { questionsOf, type Difference, type Question } from './diff.ts';
+import type { ForesightLimits } from './foreseen.ts';
 import {
   createHistories,
   createKnownProfiles,
   type KnownLimits,
   type ReadHistories,
 } from './known-profiles.ts';
+import { createLooks, type Looks } from './looks.ts';
 import { createMembershipCache, createReadMembers, type ReadMembers } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
 import { createPopulations, type Populations } from './populations.ts';
@@ -36,6 +38,8 @@ export interface PartitionDeps extends WriterDeps {
   logger: Logger;
   /** Default: KNOWN_LIMITS. */
   knownLimits?: KnownLimits;
+  /** Default: FORESIGHT_LIMITS. */
+  foresight?: ForesightLimits;
 }
 
 /** What a partition needs of the process that owns it. */
@@ -53,6 +57,7 @@ export interface Shared {
   audits: AuditShare;
   histories: ReadHistories;
   members: ReadMembers;
+  looks: Looks;
 }
 
 export function createShared(deps: PartitionDeps): Shared {
@@ -61,6 +66,7 @@ export function createShared(deps: PartitionDeps): Shared {
     audits: { isTaken: false },
     histories: createHistories(deps, deps.knownLimits),
     members: createReadMembers(deps.clickhouse),
+    looks: createLooks(deps.clickhouse),
   };
 }
 
@@ -71,6 +77,8 @@ export interface EvaluatorPartition {
   ready(): Promise<void>;
   /** Brings memberships up to the present as far as time alone changes them; returns that present. Throws Fenced. */
   tick(): Promise<number>;
+  /** A tick has left something to the next one. */
+  hasMore(): boolean;
   /** Brings definitions into force whose announcement was lost. */
   catchUp(): Promise<void>;
   /** Resolves when ClickHouse has all that was published. To be awaited before the partition is left, behind `close`. */
@@ -89,7 +97,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, audits, histories, members, turn, signal }: Owner,
+  { populations, audits, histories, members, looks, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
@@ -145,10 +153,12 @@ export async function openPartition(
   /** Of all accounts that something has happened in, together. */
   async function takeChanges(byAccount: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void> {
     await useAll(byAccount.keys());
+    await clock.settle(profilesOf(byAccount));
     let latest = 0;
     for (const [account, changes] of byAccount) {
       present.add(account);
       definer.note(account, changes);
+      clock.note(account, changes);
       audit.touch(changes.map(({ profile }) => ({ account, profile })));
       known.apply(account, changes);
       for (const { at } of changes) latest = Math.max(latest, at);
@@ -241,6 +251,7 @@ export async function openPartition(
 
   async function repair(suspects: Suspects): Promise<void> {
     const { segment, profiles } = suspects;
+    await clock.settle(new Map([[segment.account, profiles]]));
     // What is kept in memory may be what is wrong.
     cache.forget(segment.segment);
     known.forget(segment.account, profiles);
@@ -306,6 +317,8 @@ export async function openPartition(
     scopes,
     answerer,
     debts,
+    looks,
+    foresight: deps.foresight,
     signal,
     isHere: (account) => present.has(account),
     chunksOf,
@@ -314,7 +327,7 @@ export async function openPartition(
 
   async function tick(): Promise<number> {
     const through = await clock.tick();
-    if (through !== null) await audit.begin(through);
+    if (through !== null && !clock.hasMore()) await audit.begin(through);
     return clock.through();
   }
 
@@ -328,7 +341,15 @@ export async function openPartition(
     audit.close();
   }
 
-  return { take, ready: () => clock.ready(), tick, catchUp, written, close };
+  return { take, ready: () => clock.ready(), tick, hasMore: () => clock.hasMore(), catchUp, written, close };
+}
+
+function profilesOf(
+  byAccount: ReadonlyMap<number, readonly ProfileChange[]>,
+): Map<number, ReadonlySet<number>> {
+  return new Map(
+    [...byAccount].map(([account, changes]) => [account, new Set(changes.map(({ profile }) => profile))]),
+  );
 }
 
 function entryOf({ profile, segment, reason, kind }: Difference): NewEntry {

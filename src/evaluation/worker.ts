@@ -66,6 +66,7 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
           }
         });
         failures = 0;
+        if (entry.partition.hasMore()) continue;
       } catch (error) {
         if (entry.stop.signal.aborted) return;
         failures += 1;

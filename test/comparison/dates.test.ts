@@ -1,5 +1,6 @@
 /** Time passing over dates and over days of the account's calendar, each to the very millisecond. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countAudience } from '../../src/evaluation/audience.ts';
 import { createSegment } from '../../src/evaluation/definitions.ts';
@@ -7,7 +8,7 @@ import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { parseCondition } from '../../src/segments/index.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
-import { openWorld, type World } from './world.ts';
+import { openWorld, until, type World } from './world.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -119,6 +120,48 @@ test('THIS_MONTH ends at midnight of the summer time that began in it', async ()
   await pass(april + 3 * DAY);
   expect((await changesOf(account)).slice(1)).toEqual([exited(april)]);
   expect(await countAudience(world, account, parsed.condition)).toBe(0);
+});
+
+test('a midnight is told before what happens to somebody whom nobody has looked at since', async () => {
+  const account = await world.newAccount(0);
+  await segment(account, { event: { metric: 'Placed Order', within: { calendar: 'TODAY' } } });
+  const start = world.clock.now();
+  const midnight = Math.ceil(start / DAY) * DAY;
+  await pass(midnight - 2);
+  await order(account, { time: midnight - 2 });
+  const release = world.holdDays();
+  world.clock.set(midnight + 5);
+  const again = { metric: 'Placed Order', profile: { externalId: 'a' }, time: midnight + 5 };
+  assert.equal((await acceptEvents(world, account, [again])).accepted, 1);
+  const told = async () => (await changesOf(account)).slice(1);
+  await until('the event has come', async () => (await told()).length >= 2, 20_000);
+  const expected = [exited(midnight), { kind: 'ENTERED', cause: 'EVENT', at: midnight + 5 }];
+  expect(await told()).toEqual(expected);
+  release();
+  await world.settle();
+  expect(await told()).toEqual(expected);
+});
+
+test('an edge that is crossed while a midnight is looked at has its own instant, and the midnight keeps its', async () => {
+  const account = await world.newAccount(0);
+  const today = { event: { metric: 'Placed Order', within: { calendar: 'TODAY' } } };
+  await segment(account, {
+    any: [today, { event: { metric: 'Placed Order', within: { ago: { from: 'PT20S', to: 'PT10S' } } } }],
+  });
+  const midnight = Math.ceil(world.clock.now() / DAY) * DAY;
+  await pass(midnight - 5_000);
+  await order(account, { time: midnight - 5_000 });
+  const release = world.holdDays();
+  world.clock.set(midnight + 1_000);
+  await sleep(300);
+  world.clock.set(midnight + 5_000);
+  const told = async () => (await changesOf(account)).slice(1);
+  await sleep(300);
+  release();
+  await world.settle();
+  await pass(midnight + 15_000);
+  // Left at midnight and back at 5 s are one look's: it is a member before and after.
+  expect(await told()).toEqual([exited(midnight + 15_000)]);
 });
 
 test('an event leaves when a date in its properties has passed, for whoever has the event after a merge', async () => {

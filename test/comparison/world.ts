@@ -2,6 +2,7 @@
 import type { QueryParams } from '@clickhouse/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCriterionSets, SET_LIMITS, type CriterionSets } from '../../src/evaluation/criterion-sets.ts';
+import { FORESIGHT_LIMITS, type ForesightLimits } from '../../src/evaluation/foreseen.ts';
 import { KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
 import { startEvaluator } from '../../src/evaluation/worker.ts';
 import { startIngestWorker } from '../../src/ingest/worker.ts';
@@ -42,6 +43,8 @@ export interface World {
   newAccount(nextProfile: number, timezone?: string): Promise<number>;
   /** Statements that compute first members read now, and answer when the result is called. */
   holdPopulations(): () => void;
+  /** Whom a midnight has turned is read now, and told when the result is called. Nothing settles before that. */
+  holdDays(): () => void;
   restart(what: 'evaluator' | 'ingest' | 'both', rolling: boolean): Promise<void>;
   /** Waits until everything accepted is evaluated, and the clock has been looked at. */
   settle(): Promise<void>;
@@ -57,6 +60,12 @@ const TINY: KnownLimits = {
   eventsPerProfile: 3,
   facts: 40,
 };
+/** Time goes on by seconds or by months here: far ahead, as it is, and soon too much for what may be remembered. */
+const FORESIGHTS: readonly ForesightLimits[] = [
+  { aheadMs: 30 * 86_400_000, crossings: 50_000 },
+  FORESIGHT_LIMITS,
+  { aheadMs: 86_400_000, crossings: 20 },
+];
 const LATE_MS = [0, 300, 30, 0, 100];
 const SETTLE_WITHIN_MS = 20_000;
 
@@ -85,14 +94,20 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   let starts = 0;
   let held = Promise.resolve();
   let release: () => void = () => {};
+  let heldDays = Promise.resolve();
   const workers = {
     // Every other one keeps hardly anything in memory, so that every way of evaluating is taken.
     evaluator: () =>
       startEvaluator({
         ...storage,
-        clickhouse: withLateMembers(clickhouse, () => held),
+        clickhouse: withLateMembers(
+          clickhouse,
+          () => held,
+          () => heldDays,
+        ),
         clock,
         knownLimits: starts++ % 2 === 0 ? TINY : KNOWN_LIMITS,
+        foresight: FORESIGHTS[starts % FORESIGHTS.length] ?? FORESIGHT_LIMITS,
       }),
     // What it waits for is other writers, not the time.
     ingest: () => startIngestWorker({ ...storage, clock: { ...systemClock, now: () => clock.now() } }),
@@ -144,6 +159,11 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
       held = new Promise((resolve) => (release = resolve));
       return release;
     },
+    holdDays() {
+      let end: () => void = () => {};
+      heldDays = new Promise((resolve) => (end = resolve));
+      return end;
+    },
     async restart(what, rolling) {
       if (what !== 'ingest') await replace('evaluator', rolling);
       if (what !== 'evaluator') await replace('ingest', rolling);
@@ -170,8 +190,12 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
   };
 }
 
-/** What a segment's first members, or an audit's, are computed from is read early and told late: much happens meanwhile. */
-function withLateMembers(clickhouse: ClickHouse, held: () => Promise<void>): ClickHouse {
+/** What a segment's first members, an audit's, or a day's are computed from is read early and told late: much happens meanwhile. */
+function withLateMembers(
+  clickhouse: ClickHouse,
+  held: () => Promise<void>,
+  heldDays: () => Promise<void>,
+): ClickHouse {
   let count = 0;
   const command: ClickHouse['client']['command'] = async (request) => {
     const result = await clickhouse.client.command(request);
@@ -185,6 +209,10 @@ function withLateMembers(clickhouse: ClickHouse, held: () => Promise<void>): Cli
     const result = await clickhouse.client.query(request);
     // The audit's own: it takes no more than one thread.
     if (request.clickhouse_settings?.max_threads === 1) await sleep(LATE_MS[count++ % LATE_MS.length]);
+    if (request.query.includes('AS moved')) {
+      await sleep(LATE_MS[count++ % LATE_MS.length]);
+      await heldDays();
+    }
     return result;
   };
   const client = Object.create(clickhouse.client, {

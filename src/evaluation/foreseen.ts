@@ -1,0 +1,350 @@
+/**
+ * Who will cross an edge soon. What time will bring within the next minutes is known already, but for what happens
+ * meanwhile: so that stretch of time is looked at once, ahead of it, and the news add what they bring. A look at the
+ * clock then costs what it finds, not what there is to look for.
+ *
+ * A stretch is looked at when ClickHouse has everything that was taken before; whatever is taken later is noted. What
+ * the news leave open is looked for at each look of the clock, as is every edge that has come since.
+ */
+import { instantOfDate, readDate } from '../segments/dates.ts';
+import { consentAttribute } from '../segments/paths.ts';
+import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { ProfileChange } from '../storage/profile-changes.ts';
+import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } from './crossings.ts';
+import type { Looks } from './looks.ts';
+import { edgeName, type Edge } from './registry.ts';
+import type { Slice } from './slice.ts';
+
+export interface Foreseen {
+  /** News that have been taken. ClickHouse has them when `crossings` is called next. */
+  note(account: number, changes: readonly ProfileChange[]): void;
+  /**
+   * Pages of profiles, each with all that it crosses in the slices, which are of one stretch of time: each begins where
+   * the one before it has ended.
+   */
+  crossings(slices: readonly Slice[]): AsyncGenerator<CrossingProfile[]>;
+}
+
+export interface ForesightLimits {
+  /** How far ahead is looked at least, while there are not too many crossings; milliseconds. */
+  aheadMs: number;
+  /** Crossings that are remembered. */
+  crossings: number;
+}
+
+export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 50_000 };
+
+/** Of `aheadMs`, what is left of the last stretch when the next one is looked at. */
+const RENEWED_AT = 0.7;
+/** What is foreseen is kept by time, in parts of `aheadMs`. */
+const BUCKETS = 128;
+
+interface Foreknown extends Crossing {
+  account: number;
+  profile: number;
+}
+
+/** What is looked for in an account. */
+interface Watch {
+  timeZone: string;
+  metrics: ReadonlySet<string>;
+  edges: ReadonlySet<string>;
+  /** Of the times of events, by metric. */
+  byMetric: ReadonlyMap<string, Edge[]>;
+  /** Of dates, by attribute, or metric and property. */
+  byDate: ReadonlyMap<string, Edge[]>;
+  /** Attributes with edges of which the news do not say what they bring. */
+  opaque: ReadonlySet<string>;
+  /** False: of edges that are not of the times of events nothing is known any more. */
+  knowsDates: boolean;
+  /** Who has got events that the news do not name. */
+  unknown: Set<number>;
+  /** What this does not cover, of the edges that were asked for last. */
+  missing: { of: readonly Edge[]; knewDates: boolean; edges: readonly Edge[] } | null;
+}
+
+interface Stretch {
+  after: number;
+  through: number;
+  accounts: Map<number, Watch>;
+  buckets: Map<number, Foreknown[]>;
+  size: number;
+}
+
+export function createForeseen(
+  clickhouse: ClickHouse,
+  looks: Looks,
+  isMine: (one: { account: number; profile: number }) => boolean,
+  limits: ForesightLimits = FORESIGHT_LIMITS,
+): Foreseen {
+  /** One behind the other. */
+  let stretches: Stretch[] = [];
+  /** The one behind those, which is being looked at. */
+  let coming: Stretch | null = null;
+  /** Up to here has been asked. */
+  let asked = -Infinity;
+  let { aheadMs } = limits;
+  const bucketMs = Math.max(1, Math.ceil(aheadMs / BUCKETS));
+
+  function add(stretch: Stretch, one: Foreknown): void {
+    const { instant } = one;
+    if (instant <= Math.max(asked, stretch.after) || instant > stretch.through) return;
+    const number = Math.floor(instant / bucketMs);
+    const bucket = stretch.buckets.get(number) ?? [];
+    stretch.buckets.set(number, bucket);
+    bucket.push(one);
+    stretch.size += 1;
+  }
+
+  function addPage(stretch: Stretch, page: readonly CrossingProfile[]): void {
+    for (const { account, profile, crossings } of page) {
+      for (const crossing of crossings) add(stretch, { account, profile, ...crossing });
+    }
+  }
+
+  function learn(stretch: Stretch, account: number, watch: Watch, change: ProfileChange): void {
+    const { profile, cause, metric, event, content, whole = false, created = false } = change;
+    const at = (edge: Edge, time: number) =>
+      add(stretch, { account, profile, edge, instant: time + edge.offset });
+    const dated = (edges: readonly Edge[], value: unknown) => {
+      const date = typeof value === 'string' ? readDate(value) : null;
+      if (date) for (const edge of edges) at(edge, instantOfDate(date, watch.timeZone));
+    };
+    if (whole && !created) {
+      // Whoever is new has no events but those that the news name; a merge copies some.
+      if (cause === 'MERGE') watch.unknown.add(profile);
+      watch.knowsDates = false;
+    }
+    const values = new Map<string, unknown>(change.values);
+    for (const path of new Set([...(change.attributes ?? []), ...values.keys()])) {
+      const edges = watch.byDate.get(path);
+      if (watch.opaque.has(path) || (edges && !values.has(path))) watch.knowsDates = false;
+      else if (edges) dated(edges, values.get(path));
+    }
+    if (metric === undefined || !event) return;
+    for (const edge of [hasCome(metric), ...(watch.byMetric.get(metric) ?? [])]) at(edge, event.time);
+    const properties = new Map<string, unknown>(content?.properties);
+    for (const edges of watch.byDate.values()) {
+      const source = edges[0]?.source;
+      if (source?.of !== 'eventProperty' || source.metric !== metric) continue;
+      if (content) dated(edges, properties.get(source.path));
+      else watch.knowsDates = false;
+    }
+  }
+
+  function begin(slices: readonly Slice[], after: number, through: number): Stretch {
+    const accounts = new Map(slices.map((slice) => [slice.account, watchOf(slice)]));
+    return { after, through, accounts, buckets: new Map(), size: 0 };
+  }
+
+  /** There is more than may be remembered: it is looked less far ahead. */
+  function giveUp(): void {
+    stretches = [];
+    coming = null;
+    aheadMs = Math.max(1, Math.floor(aheadMs / 2));
+  }
+
+  function keep(stretch: Stretch): void {
+    stretches.push(stretch);
+    if (stretch.size < limits.crossings / 4) aheadMs = Math.min(limits.aheadMs, aheadMs * 2);
+  }
+
+  /** Beside everything else. */
+  async function renew(stretch: Stretch, slices: readonly Slice[]): Promise<void> {
+    const { after, through } = stretch;
+    try {
+      await looks({
+        slices: slices.map((slice) => ({ ...slice, after, through })),
+        take(page) {
+          if (coming === stretch) addPage(stretch, page.filter(isMine));
+          if (coming === stretch && stretch.size > limits.crossings) giveUp();
+          return coming === stretch;
+        },
+      });
+      if (coming === stretch) keep(stretch);
+    } catch {
+      // Whoever comes to this time looks then, and says what is wrong.
+    } finally {
+      if (coming === stretch) coming = null;
+    }
+  }
+
+  /** Nothing is known of this time: it is looked at now, together with what lies behind it. */
+  async function* lookNow(slices: readonly Slice[], after: number, until: number) {
+    stretches = [];
+    coming = null;
+    // Of all partitions alike, so that they look on together.
+    const through = (Math.floor(until / aheadMs) + 2) * aheadMs;
+    const stretch = begin(slices, after, through);
+    let isKept = true;
+    for await (const page of findCrossings(
+      clickhouse,
+      slices.map((slice) => ({ ...slice, through })),
+    )) {
+      const mine = page.filter(isMine);
+      if (isKept) addPage(stretch, mine);
+      if (stretch.size > limits.crossings) {
+        isKept = false;
+        stretch.buckets.clear();
+      }
+      const now = mine.flatMap((one) => by(one, until) ?? []);
+      if (now.length > 0) yield now;
+    }
+    if (isKept) keep(stretch);
+    else giveUp();
+  }
+
+  /** What has come to pass of what was foreseen. */
+  function due(after: number, until: number): Map<string, CrossingProfile> {
+    const found = new Map<string, CrossingProfile>();
+    for (const stretch of stretches) {
+      const [from, to] = [Math.max(after, stretch.after), Math.min(until, stretch.through)];
+      for (let number = Math.floor(from / bucketMs); number <= Math.floor(to / bucketMs); number++) {
+        const bucket = stretch.buckets.get(number) ?? [];
+        const left = bucket.filter(({ instant }) => instant > until);
+        stretch.size -= bucket.length - left.length;
+        if (left.length > 0) stretch.buckets.set(number, left);
+        else stretch.buckets.delete(number);
+        for (const { account, profile, edge, instant } of bucket) {
+          if (instant <= until) addTo(found, { account, profile, crossings: [{ edge, instant }] });
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Who has got events that nobody has named: they are looked at to the end of what is foreseen. */
+  async function lookAgain(
+    slices: readonly Slice[],
+    after: number,
+    until: number,
+  ): Promise<CrossingProfile[]> {
+    const found: CrossingProfile[] = [];
+    for (const stretch of coming ? [...stretches, coming] : stretches) {
+      for (const slice of slices) {
+        const watch = stretch.accounts.get(slice.account);
+        if (!watch || watch.unknown.size === 0) continue;
+        const wanted = { ...slice, after: Math.max(after, stretch.after), through: stretch.through };
+        for await (const page of findCrossingsOf(clickhouse, wanted, [...watch.unknown])) {
+          addPage(stretch, page);
+          found.push(...page.flatMap((one) => by(one, until) ?? []));
+        }
+        watch.unknown.clear();
+      }
+    }
+    return found;
+  }
+
+  return {
+    note(account, changes) {
+      for (const stretch of coming ? [...stretches, coming] : stretches) {
+        const watch = stretch.accounts.get(account);
+        if (watch) for (const change of changes) learn(stretch, account, watch, change);
+        if (stretch.size > limits.crossings) return giveUp();
+      }
+    },
+    async *crossings(slices) {
+      const [first] = slices;
+      if (!first) return;
+      const { after, through: until } = first;
+      asked = until;
+      stretches = stretches.filter(({ through }) => through > after);
+      const end = stretches.at(-1)?.through ?? -Infinity;
+      if (until > end) {
+        yield* lookNow(slices, after, until);
+        return;
+      }
+      const found = due(after, until);
+      for (const one of await lookAgain(slices, after, until)) addTo(found, one);
+      const missing = slices.flatMap((slice) => missingIn(stretches, slice) ?? []);
+      if (!coming && end - until < aheadMs * RENEWED_AT) {
+        coming = begin(slices, end, end + aheadMs);
+        void renew(coming, slices);
+      }
+      for await (const page of findCrossings(clickhouse, missing)) {
+        const mine = page.filter(isMine);
+        // All that a profile has crossed belongs together: it is dated by it.
+        for (const one of mine) {
+          const place = placeOf(one);
+          one.crossings.push(...(found.get(place)?.crossings ?? []));
+          found.delete(place);
+        }
+        if (mine.length > 0) yield mine;
+      }
+      if (found.size > 0) yield [...found.values()];
+    },
+  };
+}
+
+function watchOf({ metrics, timeZone, edges }: Slice): Watch {
+  const byMetric = new Map<string, Edge[]>();
+  const byDate = new Map<string, Edge[]>();
+  const opaque = new Set<string>();
+  for (const edge of edges) {
+    const { source } = edge;
+    if (source.of === 'event') listIn(byMetric, source.metric).push(edge);
+    else if (source.of === 'attribute') listIn(byDate, source.path).push(edge);
+    else if (source.of === 'eventProperty') listIn(byDate, `${source.metric}\n${source.path}`).push(edge);
+    else opaque.add(source.of === 'consent' ? consentAttribute(source.channel) : source.path);
+  }
+  return {
+    timeZone,
+    metrics: new Set(metrics.keys()),
+    edges: new Set(edges.map(edgeName)),
+    byMetric,
+    byDate,
+    opaque,
+    knowsDates: true,
+    unknown: new Set(),
+    missing: null,
+  };
+}
+
+function hasCome(metric: string): Edge {
+  return { source: { of: 'event', metric }, offset: 0 };
+}
+
+/** The slice with the edges that are not foreseen; null: all are. */
+function missingIn(stretches: readonly Stretch[], slice: Slice): Slice | null {
+  const edges = new Set<Edge>();
+  let isNew = false;
+  for (const { after, accounts } of stretches) {
+    if (after >= slice.through) continue;
+    const watch = accounts.get(slice.account);
+    for (const edge of watch ? missingOf(watch, slice.edges) : slice.edges) edges.add(edge);
+    if (!watch || [...slice.metrics.keys()].some((name) => !watch.metrics.has(name))) isNew = true;
+  }
+  return isNew || edges.size > 0 ? { ...slice, edges: [...edges] } : null;
+}
+
+function missingOf(watch: Watch, edges: readonly Edge[]): readonly Edge[] {
+  const { missing, knowsDates } = watch;
+  if (missing?.of === edges && missing.knewDates === knowsDates) return missing.edges;
+  const found = edges.filter(
+    (edge) => !watch.edges.has(edgeName(edge)) || (!knowsDates && edge.source.of !== 'event'),
+  );
+  watch.missing = { of: edges, knewDates: knowsDates, edges: found };
+  return found;
+}
+
+/** With what it has crossed by then; null: nothing. */
+function by(one: CrossingProfile, until: number): CrossingProfile | null {
+  const crossings = one.crossings.filter(({ instant }) => instant <= until);
+  return crossings.length > 0 ? { ...one, crossings } : null;
+}
+
+function placeOf({ account, profile }: CrossingProfile): string {
+  return `${account}:${profile}`;
+}
+
+function addTo(found: Map<string, CrossingProfile>, one: CrossingProfile): void {
+  const known = found.get(placeOf(one));
+  if (known) known.crossings.push(...one.crossings);
+  else found.set(placeOf(one), { ...one, crossings: [...one.crossings] });
+}
+
+function listIn<Value>(map: Map<string, Value[]>, key: string): Value[] {
+  const list = map.get(key) ?? [];
+  map.set(key, list);
+  return list;
+}
