@@ -24,6 +24,13 @@ export interface CrossingProfile {
   crossings: Crossing[];
 }
 
+/** Who crosses an edge in a stretch of time, which may end in the future, by what is known now; epoch milliseconds. */
+export interface Crossed {
+  through: number;
+  /** By profile, when it first does. */
+  first: ReadonlyMap<number, number>;
+}
+
 /** Edges that are looked for together. */
 const EDGES_PER_QUERY = 20_000;
 const PROFILES_PER_PAGE = 5_000;
@@ -50,6 +57,16 @@ export function findCrossingsOf(
   profiles: readonly number[],
 ): AsyncGenerator<CrossingProfile[]> {
   return crossingsOf(clickhouse, departuresOfProfiles(slice, profiles));
+}
+
+export async function crossedBetween(clickhouse: ClickHouse, slice: Slice): Promise<Crossed> {
+  const first = new Map<number, number>();
+  for await (const page of findCrossings(clickhouse, [slice])) {
+    for (const { profile, crossings } of page) {
+      first.set(profile, Math.min(...crossings.map(({ instant }) => instant)));
+    }
+  }
+  return { through: slice.through, first };
 }
 
 /** A statement for each account would cost more than its reading. */

@@ -131,17 +131,26 @@ export function createDefiner(
     const chunks = await chunksFor(account);
     if (registry.get(segment)) await redefine(next, 'DEFINITION', at, chunks);
     else if (chunks.length > 0)
-      return forming.begin(stored, next, { at, chunks }, forming.get(segment)?.waiting);
+      return forming.begin(stored, next, { owner: writer.owner, at, chunks }, forming.get(segment)?.waiting);
     await settle(next, at, chunks);
   }
 
   async function finish(formation: Formation, staged: Staged): Promise<void> {
     const prepared = await attempt(formation, () => prepare(formation, staged));
     if (prepared === null) return;
-    const { population, entries } = prepared;
-    const { account, segment } = formation.next;
+    const { account, segment, version } = formation.next;
     // From here on, who fails is taken over, by one who finishes it.
-    await writer.populate(account, population, entries);
+    if (prepared.corrected) {
+      const { chunks, entries } = prepared.corrected;
+      const population = { segment, version, at: prepared.at, chunks, run: staged.run };
+      await writer.populate(account, population, entries);
+    } else {
+      await writer.bringIntoForce(
+        account,
+        { segment, version, at: prepared.at },
+        deps.populations.putInForce,
+      );
+    }
     forget(segment);
     forming.drop(segment);
     await put(formation.next);
@@ -184,24 +193,26 @@ export function createDefiner(
 
   /**
    * What has happened to people meanwhile is told behind the population, unless it is too much; what time has turned is
-   * part of it. Null: it has been begun anew.
+   * part of it. Without anything to correct, what is stored already counts. Null: it has been begun anew.
    */
   async function prepare({ stored, next, index, noted, waiting }: Formation, staged: Staged) {
     const { account, segment, version } = stored;
     await parts.stored();
     const at = writer.advance(staged.at);
     const scope = await scopeFor(account, [next]);
-    const turned = await turnedMeanwhile(deps.clickhouse, scope, index, [staged.at, at]);
+    const turned = await turnedMeanwhile(deps.clickhouse, scope, index, [staged.at, at], staged.crossed);
     const now = segmentFrom(stored, inForceIn(registry, account));
-    const chunks = await chunksFor(account);
     const isOther = canonicalJson(now.condition) !== canonicalJson(next.condition);
     // A day has begun for everybody, a segment that it refers to has been edited, or our time is behind.
     if (noted === null || turned === null || isOther || at < staged.at) {
-      forming.begin(stored, now, { at, chunks }, waiting);
+      const chunks = await chunksFor(account);
+      forming.begin(stored, now, { owner: writer.owner, at, chunks }, waiting);
       return null;
     }
     const mine = [...turned].filter((profile) => evaluatorPartition(account, profile) === partition);
     const asked = [...new Set([...noted.keys(), ...mine])];
+    if (asked.length === 0 && staged.isCopied) return { at, corrected: null };
+    const chunks = await chunksFor(account);
     const run = { account, run: staged.run };
     const [holding, before] = await Promise.all([
       holdingAt(
@@ -221,8 +232,7 @@ export function createDefiner(
     const told = new Set(entries.length <= MOST_TOLD ? entries.map(({ profile }) => profile) : []);
     // Whoever is told to enter or leave begins as before.
     await stageCorrections(deps.clickhouse, run, asked, (one) => (told.has(one) ? before : holding).has(one));
-    const population = { segment, version, at, chunks, run: staged.run };
-    return { population, entries: told.size > 0 ? entries : [] };
+    return { at, corrected: { chunks, entries: told.size > 0 ? entries : [] } };
   }
 
   async function settle(next: SegmentInForce, at: number, chunks: number[]): Promise<void> {
@@ -232,7 +242,7 @@ export function createDefiner(
     for (const dependent of dependentsOf(others, segment)) {
       await tried(dependent, () => follow(dependent, at, chunks));
     }
-    await markInForce(deps.mysql.db, partition, account, segment, version, at);
+    await markInForce(deps.mysql.db, [{ partition, account, segment, version, populatedAt: at }]);
   }
 
   async function follow(dependent: SegmentInForce, at: number, chunks: number[]): Promise<void> {

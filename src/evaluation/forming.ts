@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { StoredDefinition } from '../storage/mysql/definitions.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { questionsOf, type Question } from './diff.ts';
-import type { Populations, Staged } from './populations.ts';
+import type { PopulationRequest, Populations, Staged } from './populations.ts';
 import { createRegistry, type AccountIndex, type SegmentInForce } from './registry.ts';
 
 /** What has happened to a profile, and what is known of it from before. */
@@ -31,14 +31,12 @@ export interface Formation {
   stop: AbortController;
 }
 
+/** What a partition begins with. */
+export type Since = Pick<PopulationRequest, 'owner' | 'at' | 'chunks'>;
+
 export interface Forming {
   /** In place of a former version. */
-  begin(
-    stored: StoredDefinition,
-    next: SegmentInForce,
-    since: { at: number; chunks: readonly number[] },
-    waiting?: Formation['waiting'],
-  ): void;
+  begin(stored: StoredDefinition, next: SegmentInForce, since: Since, waiting?: Formation['waiting']): void;
   get(segment: number): Formation | undefined;
   /** Whether one more may begin. */
   hasRoom(account: number): boolean;
@@ -74,10 +72,11 @@ export function createForming(
     formations.delete(segment);
   }
 
-  async function carryOut(formation: Formation, since: { at: number; chunks: readonly number[] }) {
+  async function carryOut(formation: Formation, since: Since) {
     const { account, segment, version, condition } = formation.next;
     const isCurrent = () => formations.get(segment) === formation;
-    const request = { partition, account, segment, version, condition, ...since };
+    const edges = formation.index.edges();
+    const request = { account, segment, version, condition, edges, ...since };
     try {
       const staged = await deps.populations.compute(request, formation.stop.signal);
       if (!isCurrent()) return;

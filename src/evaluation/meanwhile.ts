@@ -3,7 +3,7 @@ import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
 import { evaluateSubjects, type ChangedScope, type Subject } from './changed-profiles.ts';
-import { findCrossings } from './crossings.ts';
+import { crossedBetween, type Crossed } from './crossings.ts';
 import type { Noted } from './forming.ts';
 import { midnightsIn } from './midnights.ts';
 import type { AccountIndex, SegmentInForce } from './registry.ts';
@@ -15,22 +15,20 @@ const PROFILES_PER_ROUND = 1_000;
 
 /**
  * The profiles of the account that time alone may have turned in the indexed segments, after `after` and up to `until`
- * (epoch milliseconds); null: everybody, because a day has begun.
+ * (epoch milliseconds); null: everybody, because a day has begun. `crossed` is what is known of those after `after`.
  */
 export async function turnedMeanwhile(
   clickhouse: ClickHouse,
   scope: ChangedScope,
   index: AccountIndex,
   [after, until]: [number, number],
+  crossed: Crossed,
 ): Promise<Set<number> | null> {
   const isDaily = [...index.withMidnights()].length > 0;
   if (isDaily && midnightsIn(after, until, scope.timeZone).length > 0) return null;
-  const turned = new Set<number>();
   const slice = { ...scope, edges: index.edges(), after, through: until };
-  for await (const page of findCrossings(clickhouse, [slice])) {
-    for (const { profile } of page) turned.add(profile);
-  }
-  return turned;
+  const { first } = until <= crossed.through ? crossed : await crossedBetween(clickhouse, slice);
+  return new Set([...first].flatMap(([profile, instant]) => (instant <= until ? [profile] : [])));
 }
 
 /**

@@ -3,23 +3,32 @@
  * partitions that have people of the account, a few statements at once, accounts by turns.
  */
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '../runtime/clock.ts';
 import { createFairQueue } from '../runtime/fair-queue.ts';
+import { gathered } from '../runtime/gathered.ts';
 import { hashOf } from '../segments/index.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 import { command, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { readAccountStates } from '../storage/mysql/accounts.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { nextProfileNumber } from '../storage/mysql/profiles.ts';
+import type { PartitionOwner } from '../storage/mysql/evaluators.ts';
+import { putInForce, type InForceStep } from '../storage/mysql/membership-ahead.ts';
 import { chunksIn } from '../storage/topics.ts';
 import { scopeOf } from './audience.ts';
+import { crossedBetween, type Crossed } from './crossings.ts';
+import { copyMembers } from './population-copies.ts';
 import { populationQuery } from './population-progress.ts';
+import type { Edge } from './registry.ts';
 import { stageMembers } from './staged-members.ts';
 
 export interface PopulationRequest {
-  partition: number;
+  owner: PartitionOwner;
   account: number;
   segment: number;
   version: number;
   condition: NormalCondition;
+  /** Of the condition. */
+  edges: readonly Edge[];
   /** From here on the partition notes what changes; epoch milliseconds. */
   at: number;
   /** The account's chunks that lie in the partition. */
@@ -30,6 +39,9 @@ export interface PopulationRequest {
 export interface Staged {
   run: string;
   at: number;
+  /** They are stored in `memberships` too, in the chunks of all who have asked together. */
+  isCopied: boolean;
+  crossed: Crossed;
 }
 
 export interface Populations {
@@ -37,6 +49,8 @@ export interface Populations {
   join(partition: number): () => void;
   /** Waits a moment for the other partitions that ask the same. Throws what the statement fails with. */
   compute(request: PopulationRequest, signal: AbortSignal): Promise<Staged>;
+  /** Writes down that a segment is in force in a partition, together with others; tells whether it has. */
+  putInForce: (step: InForceStep) => Promise<boolean>;
 }
 
 interface Asked {
@@ -58,9 +72,19 @@ const OTHERS_WAIT_MS = 100;
 const INSTANTS_DIFFER_BY_MS = 5_000;
 /** Each may use all processors. */
 const STATEMENTS_AT_ONCE = 2;
+/** Whoever has the turn of its partition within that time need not ask who has crossed an edge. */
+const LOOKS_AHEAD_MS = 2_000;
+const TOGETHER = { atOnce: 1, most: 100 };
 
-export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }): Populations {
+export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse; clock: Clock }): Populations {
   const partitions = new Set<number>();
+  /** By segment, the end of the copying that is under way or waits last. */
+  const copying = new Map<number, Promise<unknown>>();
+  const profilesOf = gathered<number, number>(TOGETHER, async (accounts) => {
+    const states = await readAccountStates(deps.mysql.db, [...new Set(accounts)]);
+    return accounts.map((account) => states.get(account)?.nextProfile ?? 0);
+  });
+  const steps = gathered<InForceStep, boolean>(TOGETHER, (all) => putInForce(deps.mysql, all));
   const gathering = new Map<string, Together>();
   const queue = createFairQueue<number>({ atOnce: STATEMENTS_AT_ONCE });
 
@@ -84,7 +108,33 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
     } finally {
       for (const { signal } of requests) signal.removeEventListener('abort', kill);
     }
-    return { run, at };
+    const now = Math.max(at, deps.clock.now());
+    const slice = { ...scope, edges: first.request.edges, after: at, through: now + LOOKS_AHEAD_MS };
+    const [isCopied, crossed] = await Promise.all([
+      copy(first.request, run, left()),
+      crossedBetween(deps.clickhouse, slice),
+    ]);
+    return { run, at, isCopied, crossed };
+  }
+
+  /** One after the other for each segment: another version of it may have been on its way. */
+  function copy(
+    { account, segment }: PopulationRequest,
+    run: string,
+    requests: readonly Asked[],
+  ): Promise<boolean> {
+    if (requests.length === 0) throw new Error('nobody needs it any more');
+    const owners = requests.map(({ request }) => request.owner);
+    const chunks = requests.flatMap(({ request }) => request.chunks);
+    const before = copying.get(segment) ?? Promise.resolve();
+    const next = before.then(() => copyMembers(deps, owners, { account, segment, run }, chunks));
+    const end = next
+      .catch(() => undefined)
+      .then(() => {
+        if (copying.get(segment) === end) copying.delete(segment);
+      });
+    copying.set(segment, end);
+    return next;
   }
 
   function gather({ account, segment, version, condition, at }: PopulationRequest): Together {
@@ -120,11 +170,15 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse }
       const { account } = request;
       const together = gather(request);
       together.requests.push({ request, signal });
-      const profiles = await nextProfileNumber(deps.mysql.db, account);
-      const are = new Set(together.requests.map((one) => one.request.partition));
+      const [profiles = 0] = await profilesOf([account]);
+      const are = new Set(together.requests.map((one) => one.request.owner.partition));
       const others = [...partitions].filter((partition) => !are.has(partition));
       if (others.every((partition) => chunksIn(partition, account, profiles).length === 0)) together.start();
       return together.staged;
+    },
+    async putInForce(step) {
+      const [isDone = false] = await steps([step]);
+      return isDone;
     },
   };
 }

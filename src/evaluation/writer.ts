@@ -13,11 +13,18 @@ import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhou
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { markFailed, markInForce } from '../storage/mysql/definitions.ts';
-import { beginEpoch, settleAt, writePending } from '../storage/mysql/evaluators.ts';
-import { putAhead, readAhead } from '../storage/mysql/membership-ahead.ts';
+import {
+  beginEpoch,
+  Fenced,
+  settleAt,
+  writePending,
+  type PartitionOwner,
+} from '../storage/mysql/evaluators.ts';
+import { putAhead, readAhead, type InForceStep } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
 import { populate } from './memberships.ts';
+import { endCopiesInto } from './population-copies.ts';
 import { selectStaged } from './staged-members.ts';
 
 export interface WriterDeps {
@@ -46,6 +53,7 @@ interface Pending {
 }
 
 export interface MembershipWriter {
+  readonly owner: PartitionOwner;
   /** Where the clock of a predecessor stood. */
   readonly watermark: number;
   /**
@@ -62,6 +70,15 @@ export interface MembershipWriter {
    * become otherwise since. Throws Fenced.
    */
   populate(account: number, population: Population, entries: NewEntry[]): Promise<void>;
+  /**
+   * Brings a segment into force whose members are stored already. `put` writes it down, perhaps together with what
+   * others write, and tells whether it has. Throws Fenced.
+   */
+  bringIntoForce(
+    account: number,
+    population: Pick<Population, 'segment' | 'version' | 'at'>,
+    put: (step: InForceStep) => Promise<boolean>,
+  ): Promise<void>;
   /**
    * Time alone has changed nothing more up to here, and all that was to be written has been. Throws Fenced.
    */
@@ -84,6 +101,7 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
   let latest = Math.max(state.watermark, state.latest, deps.clock.now());
   let { watermark: savedWatermark } = state;
   const owner = { partition, epoch: state.epoch };
+  await endCopiesInto(deps, partition);
 
   const numbered = (entries: readonly NewEntry[]): LogEntry[] =>
     entries.map((entry, i) => ({ ...entry, partition, sequence: nextSequence + i, evaluatedAt: latest }));
@@ -103,7 +121,9 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     if (!population) return;
     const { segment, version, at } = population;
     // Not later: what subscribers have been told would be populated over.
-    await markInForce(deps.mysql.db, partition, first.account, segment, version, at);
+    await markInForce(deps.mysql.db, [
+      { partition, account: first.account, segment, version, populatedAt: at },
+    ]);
   };
 
   if (state.pending) {
@@ -136,6 +156,7 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
   const inserts = createLogInserts(deps, owner);
 
   return {
+    owner,
     watermark: state.watermark,
     advance(atLeast) {
       inserts.check();
@@ -158,18 +179,7 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
     written: () => inserts.written(),
     async populate(account, population, entries) {
       await inserts.written();
-      const { segment, version, at } = population;
-      const step: NewEntry = {
-        account,
-        segment,
-        version,
-        profile: 0,
-        kind: 'POPULATED',
-        cause: 'DEFINITION',
-        at,
-        event: null,
-      };
-      const pending: Pending = { entries: numbered([step, ...entries]), population };
+      const pending: Pending = { entries: numbered([stepOf(account, population), ...entries]), population };
       const behind = nextSequence + pending.entries.length;
       await writePending(deps.mysql, partition, state.epoch, behind, await packed(pending));
       nextSequence = behind;
@@ -178,11 +188,29 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
       // ClickHouse does not remember for ever what it has had already.
       await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
     },
+    async bringIntoForce(account, population, put) {
+      inserts.check();
+      const entries = numbered([stepOf(account, population)]);
+      const { segment, version, at: populatedAt } = population;
+      const place = { owner, account, segment, version, populatedAt };
+      if (!(await put({ ...place, sequence: nextSequence, entry: encodeEntries(entries) }))) {
+        throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+      }
+      nextSequence += 1;
+      await publish(deps.log, partition, entries);
+      inserts.add(entries);
+    },
     async saveWatermark(watermark) {
       await settleAt(deps.mysql, partition, state.epoch, { watermark, latest });
       savedWatermark = watermark;
     },
   };
+}
+
+function stepOf(account: number, population: Pick<Population, 'segment' | 'version' | 'at'>): NewEntry {
+  const { segment, version, at } = population;
+  const step = { profile: 0, kind: 'POPULATED', cause: 'DEFINITION', event: null } as const;
+  return { account, segment, version, at, ...step };
 }
 
 /** A row for each run of entries of one account. */

@@ -107,7 +107,9 @@ it('whoever is late does not set a newer version back', async () => {
   const populating = old.populate(ACCOUNT, populationOf(segment, old.advance(0)), []);
   await publishes;
   await takeOver(deps(), 2);
-  await markInForce(mysql.db, 2, ACCOUNT, segment, 2, Date.now());
+  await markInForce(mysql.db, [
+    { partition: 2, account: ACCOUNT, segment, version: 2, populatedAt: Date.now() },
+  ]);
   publish();
   await expect(populating).rejects.toThrow('newer owner');
   const rows = await mysql.db.select().from(segmentPartitions).where(eq(segmentPartitions.segment, segment));

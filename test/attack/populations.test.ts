@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { storedMemberships, populate } from '../../src/evaluation/memberships.ts';
 import { createPopulations, type PopulationRequest } from '../../src/evaluation/populations.ts';
 import { selectStaged, stageCorrections } from '../../src/evaluation/staged-members.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import { normalise } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
@@ -53,7 +54,8 @@ function requestOf(partition: number, segment: number): PopulationRequest {
   if (!parsed.ok) throw new Error('not a condition');
   const chunks = chunksIn(partition, account, CHUNKS * 65_536);
   const condition = normalise(parsed.condition);
-  return { partition, account, segment, version: 1, condition, at: NOW + partition, chunks };
+  const owner = { partition, epoch: 1 };
+  return { owner, account, segment, version: 1, condition, edges: [], at: NOW + partition, chunks };
 }
 
 async function runs(): Promise<number> {
@@ -66,7 +68,7 @@ async function runs(): Promise<number> {
 }
 
 it('one statement serves all partitions that ask together, at the latest of their instants', async () => {
-  const populations = createPopulations({ mysql, clickhouse });
+  const populations = createPopulations({ mysql, clickhouse, clock: systemClock });
   for (const partition of partitions) populations.join(partition);
   const before = await runs();
   const { signal } = new AbortController();
@@ -95,7 +97,7 @@ it('one statement serves all partitions that ask together, at the latest of thei
 });
 
 it('a partition that does not come is not waited for, and does it alone later', async () => {
-  const populations = createPopulations({ mysql, clickhouse });
+  const populations = createPopulations({ mysql, clickhouse, clock: systemClock });
   for (const partition of partitions) populations.join(partition);
   const [early, late] = partitions.filter((partition) => requestOf(partition, 2).chunks.length > 0);
   const { signal } = new AbortController();
@@ -105,7 +107,7 @@ it('a partition that does not come is not waited for, and does it alone later', 
 });
 
 it('what nobody needs any more is not computed', async () => {
-  const populations = createPopulations({ mysql, clickhouse });
+  const populations = createPopulations({ mysql, clickhouse, clock: systemClock });
   for (const partition of partitions) populations.join(partition);
   const before = await runs();
   const stop = new AbortController();

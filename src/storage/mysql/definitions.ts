@@ -120,17 +120,20 @@ export async function readNotInForce(
 
 export async function markInForce(
   db: Queries,
-  partition: number,
-  account: number,
-  segment: number,
-  version: number,
-  populatedAt: number,
+  rows: readonly {
+    partition: number;
+    account: number;
+    segment: number;
+    version: number;
+    populatedAt: number;
+  }[],
 ): Promise<void> {
+  const sorted = [...rows].sort((a, b) => a.segment - b.segment || a.partition - b.partition);
   await db
     .insert(segmentPartitions)
-    .values({ segment, partition, account, version, populatedAt })
+    .values(sorted)
     // Whoever is late, and not the owner any more, sets nothing back.
-    .onDuplicateKeyUpdate({ set: { version: sql`GREATEST(version, ${version})` } });
+    .onDuplicateKeyUpdate({ set: { version: sql`GREATEST(version, VALUES(version))` } });
 }
 
 /** By evaluator partition: the instant for which the segment was populated there. Absent where it has not been yet. */

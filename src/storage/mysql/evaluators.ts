@@ -3,6 +3,11 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { MySql } from './connect.ts';
 import { evaluatorPartitions } from './schema.ts';
 
+export interface PartitionOwner {
+  partition: number;
+  epoch: number;
+}
+
 export interface EvaluatorState {
   epoch: number;
   /** Everything that time alone has changed up to here has been written, epoch milliseconds. */

@@ -1,9 +1,17 @@
 /** Entries of the membership log that have been announced and are on their way to ClickHouse. */
-import { and, asc, eq, max, min, sql } from 'drizzle-orm';
+import { and, asc, eq, max, min, sql, TransactionRollbackError } from 'drizzle-orm';
 import type { ResultSetHeader } from 'mysql2/promise';
-import type { MySql } from './connect.ts';
-import { Fenced } from './evaluators.ts';
+import type { MySql, Queries } from './connect.ts';
+import { markInForce } from './definitions.ts';
+import { Fenced, type PartitionOwner } from './evaluators.ts';
 import { membershipAhead } from './schema.ts';
+
+interface NewRow {
+  account: number;
+  firstSequence: number;
+  /** As they are published. */
+  entries: Buffer;
+}
 
 export interface AheadRow {
   firstSequence: number;
@@ -14,25 +22,72 @@ export interface AheadRow {
 }
 
 /** Puts entries down under the writer's epoch, those of each account in rows of their own. Throws Fenced. */
-export async function putAhead(
-  mysql: MySql,
-  { partition, epoch }: { partition: number; epoch: number },
-  rows: readonly { account: number; firstSequence: number; entries: Buffer }[],
-): Promise<void> {
-  const values = rows.map(
-    ({ account, firstSequence, entries }) =>
-      sql`SELECT ${firstSequence} AS first_sequence, ${account} AS account, ${entries} AS entries`,
+export async function putAhead(mysql: MySql, owner: PartitionOwner, rows: readonly NewRow[]): Promise<void> {
+  const put = await insertRows(
+    mysql.db,
+    rows.map((row) => ({ ...row, owner })),
   );
-  const [result] = (await mysql.db.execute(sql`
+  if (put !== rows.length) throw new Fenced(`evaluator partition ${owner.partition} has a newer owner`);
+}
+
+/** Those of writers that still own their partitions; returns how many. */
+async function insertRows(
+  db: Queries,
+  rows: readonly (NewRow & { owner: PartitionOwner })[],
+): Promise<number> {
+  const values = rows.map(
+    ({ owner: { partition, epoch }, firstSequence, account, entries }) =>
+      sql`SELECT ${partition} AS partition_no, ${epoch} AS epoch, ${firstSequence} AS first_sequence,
+        ${account} AS account, ${entries} AS entries`,
+  );
+  const partitions = [...new Set(rows.map(({ owner }) => owner.partition))];
+  const [result] = (await db.execute(sql`
     INSERT INTO membership_ahead (partition_no, first_sequence, account, entries)
     SELECT owner.partition_no, ahead.first_sequence, ahead.account, ahead.entries
     FROM evaluator_partitions AS owner
       JOIN (${sql.join(values, sql` UNION ALL `)}) AS ahead
-    WHERE owner.partition_no = ${partition} AND owner.epoch = ${epoch}
+        ON ahead.partition_no = owner.partition_no AND ahead.epoch = owner.epoch
+    WHERE owner.partition_no IN ${partitions}
     LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
-  if (result.affectedRows !== rows.length) {
-    throw new Fenced(`evaluator partition ${partition} has a newer owner`);
-  }
+  return result.affectedRows;
+}
+
+/** That a segment is in force in a partition, and the entry that says so. */
+export interface InForceStep {
+  owner: PartitionOwner;
+  account: number;
+  segment: number;
+  version: number;
+  populatedAt: number;
+  sequence: number;
+  /** As it is published. */
+  entry: Buffer;
+}
+
+/** Writes steps of different partitions down, each under its writer's epoch; tells which of them have been. */
+export async function putInForce(mysql: MySql, steps: readonly InForceStep[]): Promise<boolean[]> {
+  const isDone = await mysql.db
+    .transaction(async (tx) => {
+      const rows = steps.map(({ sequence, entry, ...step }) => ({
+        ...step,
+        firstSequence: sequence,
+        entries: entry,
+      }));
+      if ((await insertRows(tx, rows)) !== steps.length) tx.rollback();
+      await markInForce(
+        tx,
+        steps.map(({ owner: { partition }, ...step }) => ({ partition, ...step })),
+      );
+      return true;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof TransactionRollbackError) return false;
+      throw error;
+    });
+  if (isDone || steps.length === 1) return steps.map(() => isDone);
+  const done: boolean[] = [];
+  for (const step of steps) done.push(...(await putInForce(mysql, [step])));
+  return done;
 }
 
 /**
@@ -41,7 +96,7 @@ export async function putAhead(
  */
 export async function beginInsert(
   mysql: MySql,
-  { partition, epoch }: { partition: number; epoch: number },
+  { partition, epoch }: PartitionOwner,
   { from, nextSequence, latest }: { from: number; nextSequence: number; latest: number },
 ): Promise<void> {
   const [result] = (await mysql.db.execute(sql`

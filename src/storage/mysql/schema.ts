@@ -174,6 +174,17 @@ export const evaluatorPartitions = mysqlTable('evaluator_partitions', {
   pending: longblob('pending'),
 });
 
+export const populationCopies = mysqlTable(
+  'population_copies',
+  {
+    partition: smallint('partition_no', { unsigned: true }).notNull(),
+    run: char('run', { length: 36 }).notNull(),
+    account: id('account').notNull(),
+    segment: id('segment').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.partition, table.run] })],
+);
+
 export const membershipAhead = mysqlTable(
   'membership_ahead',
   {
