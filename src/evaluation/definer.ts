@@ -2,11 +2,11 @@
 import { canonicalJson } from '../segments/canonical.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { markInForce, readNotInForce, type StoredDefinition } from '../storage/mysql/definitions.ts';
-import { readFamily } from '../storage/mysql/references.ts';
 import type { ChangeCause, ProfileChange } from '../storage/profile-changes.ts';
 import { evaluatorPartition } from '../storage/topics.ts';
 import type { Scope } from './all-profiles.ts';
 import { dependentsOf, inForceIn, segmentFrom, TooLarge, writtenOut } from './dependents.ts';
+import type { ReadFamily } from './families.ts';
 import { createForming, type Formation } from './forming.ts';
 import { holdingAt, membersBefore, turnedMeanwhile } from './meanwhile.ts';
 import { diffWithStored } from './memberships.ts';
@@ -62,7 +62,7 @@ export interface DefinerParts {
 const MOST_TOLD = 5_000;
 
 export function createDefiner(
-  deps: WriterDeps & { logger: Logger; populations: Populations },
+  deps: WriterDeps & { logger: Logger; populations: Populations; families: ReadFamily },
   partition: number,
   parts: DefinerParts,
 ): Definer {
@@ -77,7 +77,7 @@ export function createDefiner(
     if (isInForce(segment, version)) return;
     // Those that it refers to come first, each in its present version, all of one moment: so nothing is ever in force
     // that refers to itself, in whatever order announcements arrive.
-    const family = await readFamily(deps.mysql, account, [segment]);
+    const family = await deps.families(account, segment);
     const own = family.at(-1);
     // Deleted meanwhile.
     if (own?.segment !== segment) return;

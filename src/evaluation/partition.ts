@@ -28,6 +28,7 @@ import {
 import { createLooks, type Looks } from './looks.ts';
 import { createMembershipCache, createReadMembers, type ReadMembers } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
+import { createReadFamily, type ReadFamily } from './families.ts';
 import { createPopulations, type Populations } from './populations.ts';
 import { createRegistry } from './registry.ts';
 import { createScopes } from './scopes.ts';
@@ -53,6 +54,7 @@ export interface Owner extends Shared {
 /** What all partitions of a process share. */
 export interface Shared {
   populations: Populations;
+  families: ReadFamily;
   /** One partition at a time is audited. */
   audits: AuditShare;
   histories: ReadHistories;
@@ -63,6 +65,7 @@ export interface Shared {
 export function createShared(deps: PartitionDeps): Shared {
   return {
     populations: createPopulations(deps),
+    families: createReadFamily(deps.mysql),
     audits: { isTaken: false },
     histories: createHistories(deps, deps.knownLimits),
     members: createReadMembers(deps.clickhouse),
@@ -97,7 +100,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, audits, histories, members, looks, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
@@ -218,7 +221,7 @@ export async function openPartition(
     await takeChanges(new Map([[account, changes]]));
   }
 
-  const definer = createDefiner({ ...deps, populations }, partition, {
+  const definer = createDefiner({ ...deps, populations, families }, partition, {
     writer,
     registry,
     write,
