@@ -40,13 +40,15 @@ export interface Scope {
 }
 
 export interface ChunkQuery {
-  /** A SELECT of `chunk` (UInt16) and `members` (bitmap of the low 16 bits), one row per chunk that has profiles. */
+  /** A SELECT of `chunk` (UInt16) and `members` (bitmap of the low 16 bits), one row per chunk at most. */
   sql: string;
   parameters: Parameters;
 }
 
 /** Everyone who is there: criterion 0 of each query. */
 export const EVERYBODY = 0;
+/** Who is not there any more, where it is not of interest who is. */
+const GONE = 0;
 
 /** The members of a normalised condition, chunk by chunk. Several that share their parameters fit into one statement. */
 export function selectMembers(
@@ -55,10 +57,14 @@ export function selectMembers(
   parameters: Parameters = createParameters(),
 ): ChunkQuery {
   const criteria = criteriaOf(condition);
-  const members = setAlgebra(criteria, setOf)(condition);
+  const { set, isRest } = smallestSet(criteria)(condition);
+  // Of a large account, making the set of everybody takes as long as many a criterion; few are gone.
+  const those = isRest ? scanEverybody(EVERYBODY, scope, parameters) : scanGone(GONE, scope, parameters);
+  const members = `bitmapAndnot(${isRest ? `${setOf(EVERYBODY)}, ${set}` : `${set}, ${setOf(GONE)}`})`;
+  const scans = criteria.map((criterion, i) => scanOne(criterion, i + 1, scope, parameters));
   const sql = `
-    SELECT chunk, bitmapAnd(${setOf(EVERYBODY)}, ${members}) AS members
-    FROM (${scanAll(criteria, scope, parameters)})
+    SELECT chunk, ${members} AS members
+    FROM (${[those, ...scans].join(UNION)})
     GROUP BY chunk`;
   return { sql, parameters };
 }
@@ -74,21 +80,62 @@ export function scanEach(
   scope: Scope,
   parameters: Parameters,
 ): string {
-  const scans = criteria.map((criterion, i) => {
-    if (criterion === null) return scanEverybody(i, scope, parameters);
-    return `SELECT chunk, ${i} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+  return criteria.map((criterion, i) => scanOne(criterion, i, scope, parameters)).join(UNION);
+}
+
+const UNION = '\n      UNION ALL\n      ';
+
+function scanOne(criterion: Criterion | null, number: number, scope: Scope, parameters: Parameters): string {
+  if (criterion === null) return scanEverybody(number, scope, parameters);
+  return `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
       FROM (${scanFor(criterion, scope, parameters)})
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
-  });
-  return scans.join('\n      UNION ALL\n      ');
 }
+
+/**
+ * A condition over these criteria as an expression over bitmaps, which may hold some who are gone: of those who satisfy
+ * it or, with `isRest`, of those who do not. Everybody is not needed for it.
+ */
+function smallestSet(
+  criteria: readonly Criterion[],
+): (condition: NormalCondition) => { set: string; isRest: boolean } {
+  const numbers = numbersOf(criteria);
+  const nobody = 'bitmapBuild(emptyArrayUInt32())';
+  const union = (sets: string[]) => (sets.length > 0 ? balanced('bitmapOr', sets) : nobody);
+  const without = (sets: string[], others: string[]) => {
+    const all = balanced('bitmapAnd', sets);
+    return others.length > 0 ? `bitmapAndnot(${all}, ${union(others)})` : all;
+  };
+  const algebra = (node: NormalCondition): { set: string; isRest: boolean } => {
+    if (isLeaf(node)) return { set: setOf(numbers.get(criterionKey(node)) ?? EVERYBODY), isRest: false };
+    if (node.kind === 'not') {
+      const { set, isRest } = algebra(node.child);
+      return { set, isRest: !isRest };
+    }
+    const parts = node.children.map(algebra);
+    const those = parts.flatMap(({ set, isRest }) => (isRest ? [] : [set]));
+    const rests = parts.flatMap(({ set, isRest }) => (isRest ? [set] : []));
+    if (node.kind === 'all') {
+      return those.length > 0
+        ? { set: without(those, rests), isRest: false }
+        : { set: union(rests), isRest: true };
+    }
+    return rests.length > 0
+      ? { set: without(rests, those), isRest: true }
+      : { set: union(those), isRest: false };
+  };
+  return algebra;
+}
+
+const numbersOf = (criteria: readonly Criterion[]) =>
+  new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
 
 /** Conditions over these criteria as expressions over bitmaps, of which `nameOf` says what they are called. */
 export function setAlgebra(
   criteria: readonly Criterion[],
   nameOf: (criterion: number) => string,
 ): (condition: NormalCondition) => string {
-  const numbers = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i + 1]));
+  const numbers = numbersOf(criteria);
   const algebra = (node: NormalCondition): string => {
     if (isLeaf(node)) return nameOf(numbers.get(criterionKey(node)) ?? EVERYBODY);
     switch (node.kind) {
@@ -193,6 +240,14 @@ function scanEverybody(number: number, scope: Scope, parameters: Parameters): st
         FROM profiles
         WHERE ${place(scope, parameters)}
       )
+      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
+}
+
+/** Hardly anything of a column that is nearly always the same has to be read for it. */
+function scanGone(number: number, scope: Scope, parameters: Parameters): string {
+  return `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+      FROM profiles
+      WHERE ${place(scope, parameters)} AND NOT alive
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
 }
 
