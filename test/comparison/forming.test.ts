@@ -102,6 +102,47 @@ test('who does something meanwhile is told to have entered, behind the populatio
   expect(await changes()).toEqual([{ segment, profile: BOB, kind: 'ENTERED', cause: 'EVENT' }]);
 });
 
+test('who does something when the members have been stored already is told all the same', async () => {
+  const release = world.holdPopulations('memberships');
+  const segment = await create(ordered);
+  await until('they are stored', async () => (await members(segment)).length > 0, 30_000);
+  await taken([order('bob')]);
+  expect(await members(segment)).toEqual([ADA]);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([ADA, BOB]);
+  expect(await changes()).toEqual([{ segment, profile: BOB, kind: 'ENTERED', cause: 'EVENT' }]);
+});
+
+test('an evaluator that takes over when the members have been stored already stores what has changed', async () => {
+  const release = world.holdPopulations('memberships');
+  const segment = await create(ordered);
+  await until('they are stored', async () => (await members(segment)).length > 0, 30_000);
+  world.clock.set(world.clock.now() + 20 * MINUTE);
+  await taken([order('bob')]);
+  await world.restart('evaluator', false);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([BOB]);
+});
+
+test('where something happens in one of two partitions, the other keeps what was stored for both', async () => {
+  account = await world.newAccount(65_535);
+  const time = world.clock.now() - 50 * MINUTE;
+  for (const who of ['ada', 'bob', 'cleo']) {
+    const metric = who === 'cleo' ? 'Seen' : 'Placed Order';
+    await send([{ metric, profile: { externalId: who }, time }]);
+    await world.settle();
+  }
+  expect(evaluatorPartition(account, 65_535)).not.toBe(evaluatorPartition(account, 65_536));
+  const { segment, release } = await created(ordered);
+  await taken([order('cleo')]);
+  release();
+  await world.settle();
+  expect(await members(segment)).toEqual([65_535, 65_536, 65_537]);
+  expect(await changes()).toEqual([{ segment, profile: 65_537, kind: 'ENTERED', cause: 'EVENT' }]);
+});
+
 test('whom time turns meanwhile is populated as it is at the end', async () => {
   const { segment, release } = await created(ordered);
   world.clock.set(world.clock.now() + 20 * MINUTE);

@@ -41,14 +41,20 @@ export interface World {
   warnings(): string[];
   /** An account whose next profile has this number. */
   newAccount(nextProfile: number, timezone?: string): Promise<number>;
-  /** Statements that compute first members read now, and answer when the result is called. */
-  holdPopulations(): () => void;
   /** Whom a midnight has turned is read now, and told when the result is called. Nothing settles before that. */
   holdDays(): () => void;
+  /** Statements that compute first members, or copy them, do it now, and answer when the result is called. */
+  holdPopulations(into?: Held['into']): () => void;
   restart(what: 'evaluator' | 'ingest' | 'both', rolling: boolean): Promise<void>;
   /** Waits until everything accepted is evaluated, and the clock has been looked at. */
   settle(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The answer to statements that put first members into the table. */
+interface Held {
+  into: 'staged_members' | 'memberships';
+  end: Promise<void>;
 }
 
 /** Ahead of the present: ClickHouse forgets future events whose time is long past, by its own clock. */
@@ -92,7 +98,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
     createCriterionSets({ ...setDeps, setLimits: { ...SET_LIMITS, changed: 2 } }),
   ];
   let starts = 0;
-  let held = Promise.resolve();
+  let held: Held = { into: 'staged_members', end: Promise.resolve() };
   let release: () => void = () => {};
   let heldDays = Promise.resolve();
   const workers = {
@@ -154,9 +160,9 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
         .values({ name: 'random', timezone, nextProfile, createdAt: clock.now() });
       return made.insertId;
     },
-    holdPopulations() {
+    holdPopulations(into = 'staged_members') {
       release();
-      held = new Promise((resolve) => (release = resolve));
+      held = { into, end: new Promise((resolve) => (release = resolve)) };
       return release;
     },
     holdDays() {
@@ -193,7 +199,7 @@ export async function openWorld(urls: { mysql: string; clickhouse: string }, sta
 /** What a segment's first members, an audit's, or a day's are computed from is read early and told late: much happens meanwhile. */
 function withLateMembers(
   clickhouse: ClickHouse,
-  held: () => Promise<void>,
+  held: () => Held,
   heldDays: () => Promise<void>,
 ): ClickHouse {
   let count = 0;
@@ -201,7 +207,7 @@ function withLateMembers(
     const result = await clickhouse.client.command(request);
     if (request.query.includes("'COMPUTED'")) {
       await sleep(LATE_MS[count++ % LATE_MS.length]);
-      await held();
+      if (request.query.includes(`INTO ${held().into} `)) await held().end;
     }
     return result;
   };
