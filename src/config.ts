@@ -13,6 +13,8 @@ export interface Config {
   roles: ReadonlySet<Role>;
   bootstrapApiKey: string | null;
   clickhouseUrl: string | null;
+  /** Null: one server. */
+  clickhouseCluster: string | null;
   mysqlUrl: string | null;
   kafkaBrokers: string[] | null;
   logLevel: LogLevel;
@@ -68,6 +70,11 @@ const variables = z.object({
   CLICKHOUSE_URL: url(['http:', 'https:'], 'http://user:password@host:8123/tidemark')
     .nullable()
     .default(null),
+  CLICKHOUSE_CLUSTER: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/, 'is not the name of a cluster, as <remote_servers> of ClickHouse has it')
+    .nullable()
+    .default(null),
   MYSQL_URL: url(['mysql:'], 'mysql://user:password@host:3306/tidemark').nullable().default(null),
   KAFKA_BROKERS: z.string().transform(list).pipe(z.array(broker)).nullable().default(null),
   LOG_LEVEL: z
@@ -100,6 +107,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     roles: new Set(values.ROLES),
     bootstrapApiKey: values.BOOTSTRAP_API_KEY,
     clickhouseUrl: values.CLICKHOUSE_URL,
+    clickhouseCluster: values.CLICKHOUSE_CLUSTER,
     mysqlUrl: values.MYSQL_URL,
     kafkaBrokers: values.KAFKA_BROKERS,
     logLevel: values.LOG_LEVEL,

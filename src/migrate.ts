@@ -22,6 +22,7 @@ async function migrate(): Promise<void> {
     await mysql.close();
     const clickhouse = await openClickHouse(
       config.clickhouseUrl ?? (await urlOf(() => startEmbeddedClickHouse({ dataDir, logger }))),
+      config.clickhouseCluster,
     );
     await clickhouse.close();
     logger.info('both databases are at this version');

@@ -11,7 +11,8 @@ import { createHealth, type Health } from './runtime/health.ts';
 import type { Lifecycle } from './runtime/lifecycle.ts';
 import type { Logger } from './runtime/logger.ts';
 import { createApi } from './schema/server.ts';
-import { connectClickHouse, query, type ClickHouse } from './storage/clickhouse/connect.ts';
+import { connectCluster } from './storage/clickhouse/cluster.ts';
+import { connectClickHouse, queryEach, type ClickHouse } from './storage/clickhouse/connect.ts';
 import { migrateClickHouse } from './storage/clickhouse/migrate.ts';
 import { createEmbeddedLog } from './storage/log/embedded.ts';
 import type { Log } from './storage/log/log.ts';
@@ -115,7 +116,7 @@ async function openStorage(
     ),
     lifecycle.start(
       'ClickHouse client',
-      () => openClickHouse(clickhouseUrl),
+      () => openClickHouse(clickhouseUrl, config.clickhouseCluster),
       (it) => it.close(),
     ),
   ]);
@@ -143,8 +144,8 @@ export async function openMySql(url: string): Promise<MySql> {
 }
 
 /** Connected, and migrated to this version. */
-export async function openClickHouse(url: string): Promise<ClickHouse> {
-  const clickhouse = await connectClickHouse(url);
+export async function openClickHouse(url: string, cluster: string | null = null): Promise<ClickHouse> {
+  const clickhouse = await (cluster === null ? connectClickHouse(url) : connectCluster(url, cluster));
   try {
     await migrateClickHouse(clickhouse, path.join(ROOT, 'clickhouse'));
     return clickhouse;
@@ -168,7 +169,7 @@ async function openLog(lifecycle: Starter, config: Config, logger: Logger, mysql
 function addChecks(health: Health, storage: { mysql: MySql; clickhouse: ClickHouse }, log: Log): void {
   health.add('mysql', () => storage.mysql.pool.query('SELECT 1'));
   health.add('clickhouse', (signal) =>
-    query(storage.clickhouse, 'SELECT 1', {}, { signal, timeoutSeconds: 2 }),
+    queryEach(storage.clickhouse, 'SELECT 1', {}, { signal, timeoutSeconds: 2 }),
   );
   health.add('log', () => log.ping());
 }

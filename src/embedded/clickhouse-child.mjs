@@ -1,8 +1,9 @@
 // A ClickHouse server inside libchdb. The call blocks its thread for the life of the server, so it has this process
-// to itself.   node clickhouse-child.mjs LIBRARY PARENT_PID CLICKHOUSE_LOCAL_ARGUMENT...
+// to itself.   node clickhouse-child.mjs LIBRARY PARENT_PID PROTOCOLS CLICKHOUSE_LOCAL_ARGUMENT...
+// PROTOCOLS: of those that have a port in the configuration, HTTP or HTTP,TCP.
 import { DataType, load, open } from 'ffi-rs';
 
-const [library, parent, ...args] = process.argv.slice(2);
+const [library, parent, protocols, ...args] = process.argv.slice(2);
 
 // Without its parent the server would hold the data folder for ever: let the kernel end it together with the parent.
 if (process.platform === 'linux') {
@@ -23,7 +24,10 @@ const argv = [
   'clickhouse-local',
   ...args,
   '--query',
-  'SYSTEM START LISTEN HTTP; SELECT sleepEachRow(1) FROM system.numbers FORMAT Null SETTINGS max_block_size = 1',
+  [
+    ...protocols.split(',').map((protocol) => `SYSTEM START LISTEN ${protocol}`),
+    'SELECT sleepEachRow(1) FROM system.numbers FORMAT Null SETTINGS max_block_size = 1',
+  ].join('; '),
 ];
 open({ library: 'chdb', path: library });
 load({

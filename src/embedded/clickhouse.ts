@@ -41,7 +41,7 @@ export async function startEmbeddedClickHouse(options: {
           spawn: () =>
             spawn(
               process.execPath,
-              [CHILD, library, String(process.pid), `--config-file=${config}`, '--log-level=error'],
+              [CHILD, library, String(process.pid), 'HTTP', `--config-file=${config}`, '--log-level=error'],
               // A group of its own: Ctrl-C in the terminal must not end it before the service has stopped.
               { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
             ),
@@ -69,7 +69,7 @@ export async function startEmbeddedClickHouse(options: {
   }
 }
 
-function findLibrary(): string {
+export function findLibrary(): string {
   const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`;
   try {
     const manifest = createRequire(import.meta.url).resolve(`@chdb/lib-${platform}/package.json`);

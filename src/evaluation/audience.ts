@@ -3,7 +3,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { criteriaOf } from '../segments/normalise.ts';
 import { dependenciesOf } from '../segments/touch.ts';
 import type { Condition } from '../segments/ast.ts';
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { queryEach, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { readAccount } from '../storage/mysql/accounts.ts';
 import type { MySql, Queries } from '../storage/mysql/connect.ts';
 import { readMetricIds } from '../storage/mysql/names.ts';
@@ -37,12 +37,12 @@ export async function countAudience(
     return size;
   }
   const { sql, parameters } = selectMembers(meaning, { ...scope, at: deps.clock.now(), chunks: null });
-  const rows = await query<{ size: string }>(
+  const rows = await queryEach<{ size: string }>(
     deps.clickhouse,
     `SELECT sum(bitmapCardinality(members)) AS size FROM (${sql})`,
     parameters.values,
   );
-  return Number(rows[0]?.size ?? 0);
+  return rows.reduce((sum, { size }) => sum + Number(size), 0);
 }
 
 /** A page of profile numbers, ascending, behind `afterProfile`. */
@@ -54,7 +54,7 @@ export async function listAudience(
   limit: number,
 ): Promise<number[]> {
   const { sql, parameters } = await membersNow(deps, account, condition);
-  const rows = await query<{ profile: number }>(
+  const rows = await queryEach<{ profile: number }>(
     deps.clickhouse,
     `SELECT toUInt32(chunk * ${2 ** CHUNK_BITS} + arrayJoin(bitmapToArray(members))) AS profile
      FROM (${sql})
@@ -63,7 +63,10 @@ export async function listAudience(
      LIMIT ${parameters.add('UInt32', limit)}`,
     parameters.values,
   );
-  return rows.map((row) => row.profile);
+  return rows
+    .map((row) => row.profile)
+    .sort((a, b) => a - b)
+    .slice(0, limit);
 }
 
 async function membersNow(deps: AudienceDeps, account: number, condition: Condition) {

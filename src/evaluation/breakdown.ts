@@ -4,7 +4,7 @@ import type { ConditionOf } from '../segments/expand.ts';
 import { criteriaOf } from '../segments/normalise.ts';
 import { describe } from '../segments/text.ts';
 import { childrenOf, isLeaf } from '../segments/tree.ts';
-import { query } from '../storage/clickhouse/connect.ts';
+import { queryEach } from '../storage/clickhouse/connect.ts';
 import {
   EVERYBODY,
   balanced,
@@ -83,8 +83,9 @@ async function countInClickHouse(
 ): Promise<number[]> {
   const present = { ...scope, at: clock.now(), chunks: null };
   const { sql, parameters } = selectNodeCounts(condition, present, conditionOf);
-  const rows = await query<{ counts: string[] }>(clickhouse, sql, parameters.values);
-  return (rows[0]?.counts ?? []).map(Number);
+  const rows = await queryEach<{ counts: string[] }>(clickhouse, sql, parameters.values);
+  const [first = { counts: [] }] = rows;
+  return first.counts.map((_, i) => rows.reduce((sum, { counts }) => sum + Number(counts[i]), 0));
 }
 
 /** A SELECT of one row: `counts` of all nodes, each before its children. */

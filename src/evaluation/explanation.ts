@@ -16,6 +16,7 @@ import { evaluate } from '../segments/reference.ts';
 import { describe } from '../segments/text.ts';
 import { childrenOf, isLeaf } from '../segments/tree.ts';
 import { countProfileEvents, readProfileEvents } from '../storage/clickhouse/profile-events.ts';
+import { shardOfProfile } from '../storage/clickhouse/shards.ts';
 import { readAccount } from '../storage/mysql/accounts.ts';
 import { metricsOf, type AudienceDeps } from './audience.ts';
 import { evaluateSubjects } from './changed-profiles.ts';
@@ -53,11 +54,12 @@ const MOST_STEPS = 5_000_000;
  * by one, or on facts that are not gathered here, is decided by ClickHouse instead, and nothing but its truth is said.
  */
 export async function explainProfile(
-  deps: AudienceDeps,
+  service: AudienceDeps,
   account: number,
   condition: Condition,
   { number, attributes, consents }: Explained,
 ): Promise<Explanation> {
+  const deps = { ...service, clickhouse: shardOfProfile(service.clickhouse, account, number) };
   const at = deps.clock.now();
   const conditionOf = await readMeanings(deps.mysql, account, condition);
   const leaves = criteriaOf(condition);

@@ -1,6 +1,6 @@
 /** What time alone will do to a segment: the all-profiles scope at two instants, compared. */
 import type { Condition } from '../segments/ast.ts';
-import { query } from '../storage/clickhouse/connect.ts';
+import { queryEach } from '../storage/clickhouse/connect.ts';
 import { selectMembers } from './all-profiles.ts';
 import { scopeOf, type AudienceDeps } from './audience.ts';
 import { createParameters } from './parameters.ts';
@@ -26,7 +26,7 @@ export async function forecastMembers(
   const parameters = createParameters();
   const now = deps.clock.now();
   const membersAt = (at: number) => selectMembers(meaning, { ...scope, at, chunks: null }, parameters).sql;
-  const rows = await query<{ leaving: string; joining: string }>(
+  const rows = await queryEach<{ leaving: string; joining: string }>(
     deps.clickhouse,
     `SELECT
        sum(bitmapAndnotCardinality(before, after)) AS leaving,
@@ -44,5 +44,6 @@ export async function forecastMembers(
      )`,
     parameters.values,
   );
-  return { leaving: Number(rows[0]?.leaving ?? 0), joining: Number(rows[0]?.joining ?? 0) };
+  const sumOf = (column: 'leaving' | 'joining') => rows.reduce((sum, row) => sum + Number(row[column]), 0);
+  return { leaving: sumOf('leaving'), joining: sumOf('joining') };
 }

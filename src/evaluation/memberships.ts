@@ -1,7 +1,13 @@
 /**
  * Who is in which segment: one bitmap per segment and chunk of profile numbers, the XOR of all diffs there have been.
  */
-import { command, query, type ClickHouse, type QueryOptions } from '../storage/clickhouse/connect.ts';
+import {
+  command,
+  query,
+  queryEach,
+  type ClickHouse,
+  type QueryOptions,
+} from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
 import { selectMembers, type ChunkQuery, type Scope } from './all-profiles.ts';
 import type { NormalCondition } from '../segments/ast.ts';
@@ -24,7 +30,7 @@ export async function listMembers(
   limit: number,
 ): Promise<Member[]> {
   const from = afterProfile === null ? 0 : afterProfile + 1;
-  const rows = await query<{ profile: number }>(
+  const rows = await queryEach<{ profile: number }>(
     clickhouse,
     // The chunks come in order, so that a page opens no more of them than it needs.
     `SELECT toUInt32(chunk * ${CHUNK_SIZE} + low) AS profile
@@ -45,7 +51,10 @@ export async function listMembers(
      LIMIT {limit:UInt32}`,
     { account, segment, chunk: chunkOf(from), from, limit },
   );
-  const profiles = rows.map((row) => row.profile);
+  const profiles = rows
+    .map((row) => row.profile)
+    .sort((a, b) => a - b)
+    .slice(0, limit);
   const entered = await entryTimes(clickhouse, account, [segment], profiles);
   return profiles.map((profile) => ({ profile, enteredAt: entered.get(`${segment}:${profile}`) ?? null }));
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../runtime/clock.ts';
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { everywhere } from '../storage/clickhouse/shards.ts';
 
 export interface Merge {
   source: number;
@@ -67,7 +68,7 @@ async function copy(
   };
   const targetOf = 'transform(profile, {sources:Array(UInt32)}, {targets:Array(UInt32)}, toUInt32(0))';
   const fromSources = `
-    FROM events_by_profile
+    FROM ${everywhere(clickhouse, 'events_by_profile')}
     WHERE account = {account:UInt32} AND profile IN {sources:Array(UInt32)}`;
   const run = (sql: string) =>
     command(clickhouse, sql, parameters, {
@@ -105,7 +106,7 @@ async function copy(
       FROM (
         SELECT *
         ${fromSources}
-          AND (${targetOf}, id) NOT IN (
+          AND (${targetOf}, id) GLOBAL NOT IN (
             SELECT profile, id
             FROM ${table}
             WHERE account = {account:UInt32} AND ${among} profile IN {targets:Array(UInt32)}

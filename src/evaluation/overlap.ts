@@ -1,5 +1,5 @@
 /** How many members segments share, from the stored bitmaps. */
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { queryEach, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { createParameters } from './parameters.ts';
 
 export interface Intersection {
@@ -27,7 +27,7 @@ export async function countIntersections(
     return `groupBitmapMergeStateIf(members, segment = ${segment}) AS set_${combination}`;
   });
   const sizes = combinations.map((combination) => `sum(bitmapCardinality(set_${combination}))`);
-  const rows = await query<{ sizes: string[] }>(
+  const rows = await queryEach<{ sizes: string[] }>(
     clickhouse,
     `SELECT [${sizes.join(', ')}] AS sizes
      FROM (
@@ -45,7 +45,7 @@ export async function countIntersections(
   );
   const found = combinations.map((combination, i) => ({
     segments: segments.filter((_, bit) => (combination >> bit) & 1),
-    count: Number(rows[0]?.sizes[i] ?? 0),
+    count: rows.reduce((sum, { sizes }) => sum + Number(sizes[i] ?? 0), 0),
   }));
   return found.filter(({ count }) => count > 0).sort((a, b) => a.segments.length - b.segments.length);
 }

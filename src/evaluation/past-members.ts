@@ -3,7 +3,7 @@
  * has no later entry is where he was; of the others the first later entry says where they came from. A segment's
  * population has no entries: the part of it that lies in a partition is undone by leaving the partition out.
  */
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { query, queryEach, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf, chunkPartition, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { moment } from './compile.ts';
 import type { Member } from './memberships.ts';
@@ -24,7 +24,7 @@ export async function listMembersAt(
   const parameters = createParameters();
   const from = afterProfile === null ? 0 : afterProfile + 1;
   const past = await membersAt(clickhouse, account, segment, place, parameters);
-  const rows = await query<{ profile: number }>(
+  const rows = await queryEach<{ profile: number }>(
     clickhouse,
     `SELECT toUInt32(chunk * ${2 ** CHUNK_BITS} + low) AS profile
      FROM (
@@ -42,7 +42,10 @@ export async function listMembersAt(
      LIMIT ${parameters.add('UInt32', limit)}`,
     parameters.values,
   );
-  const profiles = rows.map(({ profile }) => profile);
+  const profiles = rows
+    .map(({ profile }) => profile)
+    .sort((a, b) => a - b)
+    .slice(0, limit);
   const entered = await entryTimesAt(clickhouse, account, segment, place, profiles);
   return profiles.map((profile) => ({ profile, enteredAt: entered.get(profile) ?? null }));
 }
@@ -55,12 +58,12 @@ export async function countMembersAt(
 ): Promise<number> {
   const parameters = createParameters();
   const past = await membersAt(clickhouse, account, segment, place, parameters);
-  const rows = await query<{ size: string }>(
+  const rows = await queryEach<{ size: string }>(
     clickhouse,
     `SELECT sum(bitmapCardinality(members)) AS size FROM (${past})`,
     parameters.values,
   );
-  return Number(rows[0]?.size ?? 0);
+  return rows.reduce((sum, { size }) => sum + Number(size), 0);
 }
 
 /**
@@ -75,7 +78,7 @@ export async function sizesAfter(
 ): Promise<Map<number, number>> {
   const parameters = createParameters();
   const later = `evaluated_at > ${moment(instant, parameters)}`;
-  const rows = await query<{ chunk: number; size: string }>(
+  const rows = await queryEach<{ chunk: number; size: string }>(
     clickhouse,
     `SELECT chunk, bitmapCardinality(members) AS size
      FROM (${undone(account, segment, later, parameters)})

@@ -1,9 +1,11 @@
 /** What sets that are kept ask ClickHouse: their members, who has crossed an edge since, and some profiles again. */
+import { groupBy } from '../runtime/group-by.ts';
 import type { Criterion } from '../segments/ast.ts';
 import { criterionKey } from '../segments/normalise.ts';
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { query, queryEach, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { shardOfProfile } from '../storage/clickhouse/shards.ts';
 import { scanEach, type Scope } from './all-profiles.ts';
-import { evaluateSubjects } from './changed-profiles.ts';
+import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
 import type { KeptSet } from './kept-sets.ts';
 import { createParameters } from './parameters.ts';
@@ -20,7 +22,7 @@ export async function readSets(
   scope: Scope,
 ): Promise<ProfileSet[]> {
   const parameters = createParameters();
-  const rows = await query<{ chunk: number; criterion: number; state: string }>(
+  const rows = await queryEach<{ chunk: number; criterion: number; state: string }>(
     clickhouse,
     `SELECT chunk, criterion, base64Encode(CAST(members, 'String')) AS state
      FROM (${scanEach(criteria, scope, parameters)})`,
@@ -105,7 +107,7 @@ export async function lookAgain(
   ];
   const subjects = profilesOf(false).map((profile) => ({ profile, instant }));
   const [truths, present] = await Promise.all([
-    criteria.length > 0 ? evaluateSubjects(clickhouse, scope, subjects, criteria) : null,
+    criteria.length > 0 ? evaluateOnShards(clickhouse, scope, subjects, criteria) : null,
     readPresent(clickhouse, scope.account, profilesOf(true)),
   ]);
   for (const [{ criterion, members }, profiles] of some) {
@@ -117,6 +119,24 @@ export async function lookAgain(
       setMember(members, profile, isMember);
     }
   }
+}
+
+async function evaluateOnShards(
+  clickhouse: ClickHouse,
+  scope: SetScope,
+  subjects: readonly Subject[],
+  criteria: readonly Criterion[],
+): Promise<Truths> {
+  const shardFor = ({ profile }: Pick<Subject, 'profile'>) =>
+    shardOfProfile(clickhouse, scope.account, profile);
+  const answers = new Map(
+    await Promise.all(
+      [...groupBy(subjects, shardFor)].map(
+        async ([shard, its]) => [shard, await evaluateSubjects(shard, scope, its, criteria)] as const,
+      ),
+    ),
+  );
+  return (subject, criterion) => answers.get(shardFor(subject))?.(subject, criterion) ?? false;
 }
 
 /** Those of them who are there. Whoever is gone stays gone. */

@@ -1,6 +1,7 @@
 /** The evaluate role: opens the partitions it is handed, feeds them, and keeps their clocks going. */
 import { metrics } from '../runtime/metrics.ts';
 import type { LogBatch, LogConsumer } from '../storage/log/log.ts';
+import { shardOf, shardsOf } from '../storage/clickhouse/shards.ts';
 import { sendDeadLetter } from '../storage/dead-letters.ts';
 import { decodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { EVALUATOR_GROUP, PROFILE_CHANGES } from '../storage/topics.ts';
@@ -24,7 +25,13 @@ interface OpenPartition {
 /** Takes its share of the evaluator partitions until it is closed. */
 export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> {
   const open = new Map<number, OpenPartition>();
-  const shared = createShared(deps);
+  // What one server is asked goes together; of a cluster each shard is one.
+  const shards = new Map(
+    shardsOf(deps.clickhouse).map((clickhouse) => {
+      const its = { ...deps, clickhouse };
+      return [clickhouse, { deps: its, shared: createShared(its) }];
+    }),
+  );
 
   /** Runs work when the partition is free; the order of calls is the order of work. */
   function exclusively(
@@ -89,7 +96,9 @@ export async function startEvaluator(deps: PartitionDeps): Promise<LogConsumer> 
     entryOf: () => OpenPartition | Promise<OpenPartition>,
   ): Promise<EvaluatorPartition> {
     const turn = async (work: () => Promise<void>) => exclusively(number, await entryOf(), work);
-    const partition = await openPartition(deps, number, { ...shared, turn, signal });
+    const shard = shards.get(shardOf(deps.clickhouse, number));
+    if (!shard) throw new Error('the shard of a partition is not of the cluster');
+    const partition = await openPartition(shard.deps, number, { ...shard.shared, turn, signal });
     try {
       await partition.catchUp();
     } catch (error) {

@@ -6,6 +6,7 @@
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { linesByShard } from '../storage/clickhouse/shards.ts';
 import type { Log, NewRecord } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { settleDebt } from '../storage/mysql/positions.ts';
@@ -53,21 +54,31 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
 }
 
 async function insertRows(deps: PayDeps, owed: Owed): Promise<void> {
-  const { id, debt } = owed;
+  const { debt } = owed;
   await Promise.all([
-    insert(deps, owed, 'events', debt.events, id),
-    insert(deps, owed, 'future_events', debt.futureEvents, id),
-    insert(deps, owed, 'dates', debt.dates, id),
-    insert(deps, owed, 'traits', debt.traits, id),
-    insert(deps, owed, 'predictions', debt.predictions, id),
-    insert(deps, owed, 'profiles', debt.profiles, id),
+    insertInto(deps, owed, 'events', debt.events),
+    insertInto(deps, owed, 'future_events', debt.futureEvents),
+    insertInto(deps, owed, 'dates', debt.dates),
+    insertInto(deps, owed, 'traits', debt.traits),
+    insertInto(deps, owed, 'predictions', debt.predictions),
+    insertInto(deps, owed, 'profiles', debt.profiles),
   ]);
+}
+
+type Table = 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles';
+
+/** Each shard by itself: what one cannot take must not be sent to another again under other tokens. */
+async function insertInto(deps: PayDeps, owed: Owed, table: Table, lines: string[]): Promise<void> {
+  const parts = linesByShard(deps.clickhouse, lines);
+  await Promise.all(
+    [...parts].map(([clickhouse, part]) => insert({ ...deps, clickhouse }, owed, table, part, owed.id)),
+  );
 }
 
 async function insert(
   deps: PayDeps,
   owed: Owed,
-  table: 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles',
+  table: Table,
   lines: string[],
   token: string,
 ): Promise<void> {

@@ -75,12 +75,18 @@ const FORESIGHTS: readonly ForesightLimits[] = [
 const LATE_MS = [0, 300, 30, 0, 100];
 const SETTLE_WITHIN_MS = 20_000;
 
-export async function openWorld(urls: { mysql: string; clickhouse: string }, start: number): Promise<World> {
+export async function openWorld(
+  urls: { mysql: string; clickhouse: string; cluster?: string },
+  start: number,
+): Promise<World> {
   let said: string[] = [];
   const logger = createLogger('warn', {
     write: (line) => said.push(line),
   });
-  const [mysql, clickhouse] = await Promise.all([openMySql(urls.mysql), openClickHouse(urls.clickhouse)]);
+  const [mysql, clickhouse] = await Promise.all([
+    openMySql(urls.mysql),
+    openClickHouse(urls.clickhouse, urls.cluster ?? null),
+  ]);
   const log = createEmbeddedLog({ pool: mysql.pool, logger });
   await log.ensureTopics(TOPICS);
   const hub = await startHub({ log, logger });
@@ -202,6 +208,11 @@ function withLateMembers(
   held: () => Held,
   heldDays: () => Promise<void>,
 ): ClickHouse {
+  const { cluster } = clickhouse;
+  if (cluster) {
+    const shards = cluster.shards.map((shard) => withLateMembers(shard, held, heldDays));
+    return { ...clickhouse, cluster: { ...cluster, shards } };
+  }
   let count = 0;
   const command: ClickHouse['client']['command'] = async (request) => {
     const result = await clickhouse.client.command(request);

@@ -1,7 +1,13 @@
 /** The one place where a ClickHouse client is made, queried and written through. */
-import { ClickHouseLogLevel, createClient, ClickHouseError, type ClickHouseClient } from '@clickhouse/client';
+import {
+  ClickHouseLogLevel,
+  createClient,
+  ClickHouseError,
+  type ClickHouseSettings,
+} from '@clickhouse/client';
 import { Readable } from 'node:stream';
 import { withLargeValuesInside, type Parameter } from './literals.ts';
+import { linesByShard, shardsOf, type ClickHouse } from './shards.ts';
 
 /** Settings that matter are pinned here: their defaults moved between 26.1 and 26.7. */
 const SETTINGS = {
@@ -26,12 +32,7 @@ const SETTINGS = {
 } as const;
 
 export type { Parameter } from './literals.ts';
-
-export interface ClickHouse {
-  client: ClickHouseClient;
-  database: string;
-  close(): Promise<void>;
-}
+export type { ClickHouse, Cluster } from './shards.ts';
 
 export interface QueryOptions {
   /** Server-side bound of the work, in seconds. */
@@ -43,7 +44,7 @@ export interface QueryOptions {
 }
 
 /** `http://user:password@host:8123/database`. The database is created when it is missing. */
-export async function connectClickHouse(url: string): Promise<ClickHouse> {
+export async function connectClickHouse(url: string, settings: ClickHouseSettings = {}): Promise<ClickHouse> {
   const parsed = new URL(url);
   const database = decodeURIComponent(parsed.pathname.slice(1)) || 'tidemark';
   const server = {
@@ -68,7 +69,7 @@ export async function connectClickHouse(url: string): Promise<ClickHouse> {
   } finally {
     await bootstrap.close();
   }
-  const client = createClient({ ...server, database, clickhouse_settings: SETTINGS });
+  const client = createClient({ ...server, database, clickhouse_settings: { ...SETTINGS, ...settings } });
   return { client, database, close: () => client.close() };
 }
 
@@ -88,6 +89,16 @@ export async function query<Row>(
     ...(options.signal ? { abort_signal: options.signal } : {}),
   });
   return result.json<Row>();
+}
+
+/**
+ * The same on each shard by itself, and the rows of all: for statements of which each row is about one chunk or one
+ * profile, or adds up. With one server the same as `query`.
+ */
+export async function queryEach<Row>(...[clickhouse, ...rest]: Parameters<typeof query>): Promise<Row[]> {
+  if (!clickhouse.cluster) return query<Row>(clickhouse, ...rest);
+  const found = await Promise.all(shardsOf(clickhouse).map((shard) => query<Row>(shard, ...rest)));
+  return found.flat();
 }
 
 /** A statement without a result: DDL, INSERT … SELECT. Resolves when the server has done it. */
@@ -122,6 +133,11 @@ export async function insertLines(
   token: string,
 ): Promise<void> {
   if (lines.length === 0) return;
+  if (clickhouse.cluster) {
+    const parts = [...linesByShard(clickhouse, lines)];
+    await Promise.all(parts.map(([shard, part]) => insertLines(shard, table, part, token)));
+    return;
+  }
   const result = await clickhouse.client.exec({
     query: `INSERT INTO ${table} FORMAT JSONEachRow`,
     values: Readable.from([lines.join('\n')], { objectMode: false }),

@@ -1,5 +1,5 @@
 /** Reading events, newest first, and counting what an account has. Instants are epoch milliseconds. */
-import { query, type ClickHouse, type Parameter } from './connect.ts';
+import { query, queryEach, type ClickHouse, type Parameter } from './connect.ts';
 
 export interface EventRow {
   id: string;
@@ -220,14 +220,14 @@ export async function readMetricStats(
 
 /** How many profiles the account has, those that were merged into others not counted. */
 export async function countProfiles(clickhouse: ClickHouse, account: number): Promise<number> {
-  const rows = await query<{ profiles: string }>(
+  const rows = await queryEach<{ profiles: string }>(
     clickhouse,
     `SELECT countIf(alive) AS profiles FROM (
        SELECT argMax(alive, revision) AS alive FROM profiles WHERE account = {account:UInt32} GROUP BY profile
      )`,
     { account },
   );
-  return Number(rows[0]?.profiles ?? 0);
+  return rows.reduce((sum, { profiles }) => sum + Number(profiles), 0);
 }
 
 function conditions(

@@ -1,5 +1,5 @@
 /** How many members segments have, from the stored bitmaps. */
-import { query, type ClickHouse } from './connect.ts';
+import { queryEach, type ClickHouse } from './connect.ts';
 
 /** Sizes by segment; a segment without members has 0. Milliseconds, whatever the size. */
 export async function countMembers(
@@ -9,7 +9,7 @@ export async function countMembers(
 ): Promise<Map<number, number>> {
   const counts = new Map(segments.map((segment) => [segment, 0]));
   if (segments.length === 0) return counts;
-  const rows = await query<{ segment: number; size: string }>(
+  const rows = await queryEach<{ segment: number; size: string }>(
     clickhouse,
     `SELECT segment, sum(size) AS size
      FROM (
@@ -21,6 +21,6 @@ export async function countMembers(
      GROUP BY segment`,
     { account, segments },
   );
-  for (const { segment, size } of rows) counts.set(segment, Number(size));
+  for (const { segment, size } of rows) counts.set(segment, (counts.get(segment) ?? 0) + Number(size));
   return counts;
 }
