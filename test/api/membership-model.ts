@@ -1,6 +1,7 @@
 /** A random past of some segments, written as evaluators would have left it, and replayed by a model of its own. */
 import { command, insertLines } from '../../src/storage/clickhouse/connect.ts';
 import { logLine, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
+import { shardOf } from '../../src/storage/clickhouse/shards.ts';
 import { profiles, segmentPartitions, segments, segmentVersions } from '../../src/storage/mysql/schema.ts';
 import { chunkOf, evaluatorPartition, EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
 import { seededRandom, type Random } from '../comparison/random.ts';
@@ -105,7 +106,7 @@ async function writeLog(api: TestApi, { account, segments: numbers, entries, pop
     for (const chunk of new Set(first.map(chunkOf))) {
       const lows = first.filter((one) => chunkOf(one) === chunk).map((one) => one % CHUNK);
       await command(
-        api.clickhouse,
+        shardOf(api.clickhouse, partition),
         `INSERT INTO memberships (account, segment, chunk, members)
          SELECT {account:UInt32}, {segment:UInt32}, {chunk:UInt16}, groupBitmapXorState(bitmapBuild({lows:Array(UInt32)}))`,
         { account, segment, chunk, lows },

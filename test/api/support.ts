@@ -11,8 +11,8 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { createHealth } from '../../src/runtime/health.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
 import { createApi, type Api } from '../../src/schema/server.ts';
-import { connectClickHouse, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
-import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import { openClickHouse } from '../../src/service.ts';
+import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import { bootstrapAccount, hashSecret } from '../../src/storage/mysql/accounts.ts';
@@ -23,7 +23,7 @@ import { accounts } from '../../src/storage/mysql/schema.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 import { startHub } from '../../src/streaming/hub.ts';
 import { createLive } from '../../src/streaming/live.ts';
-import { useEngines } from '../support/engines.ts';
+import { useEngines, type EngineUrls } from '../support/engines.ts';
 
 export interface Answer {
   status: number;
@@ -59,7 +59,7 @@ export function useApi(): () => TestApi {
   const stops: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
-    running = await start(engines.mysqlUrl(), engines.clickhouseUrl(), stops);
+    running = await start(engines.urls(), stops);
   });
   afterAll(async () => {
     for (const stop of stops.reverse()) await stop();
@@ -68,8 +68,7 @@ export function useApi(): () => TestApi {
 }
 
 async function start(
-  mysqlUrl: string,
-  clickhouseUrl: string,
+  { mysql: mysqlUrl, clickhouse: clickhouseUrl, cluster }: EngineUrls,
   stops: (() => Promise<unknown>)[],
 ): Promise<TestApi> {
   const logged: string[] = [];
@@ -78,9 +77,8 @@ async function start(
   const mysql = connectMySql(mysqlUrl);
   stops.push(() => mysql.close());
   await migrateMySql(mysql, path.resolve('migrations'));
-  const clickhouse = await connectClickHouse(clickhouseUrl);
+  const clickhouse = await openClickHouse(clickhouseUrl, cluster);
   stops.push(() => clickhouse.close());
-  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
   const log = createEmbeddedLog({ pool: mysql.pool, logger });
   stops.push(() => log.close());
   await log.ensureTopics(TOPICS);

@@ -25,7 +25,7 @@ let log: Log;
 
 beforeAll(async () => {
   mysql = await openMySql(engines.mysqlUrl());
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
   log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
   await log.ensureTopics(TOPICS);
 });

@@ -22,7 +22,7 @@ let account: number;
 
 beforeAll(async () => {
   mysql = await openMySql(engines.mysqlUrl());
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
   const row = { name: 'large', timezone: 'UTC', nextProfile: CHUNKS * 65_536, createdAt: NOW };
   const [made] = await mysql.db.insert(accounts).values(row);
   account = made.insertId;

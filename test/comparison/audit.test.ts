@@ -31,7 +31,7 @@ const engines = useEngines();
 let world: World;
 let segments: [account: number, segment: number][] = [];
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterEach(async () => {
   for (const [account, segment] of segments) await deleteSegment(world, account, segment);

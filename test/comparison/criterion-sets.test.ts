@@ -30,7 +30,7 @@ const DAY = 24 * HOUR;
 const engines = useEngines();
 let world: World;
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterAll(() => world.close());
 

@@ -18,7 +18,7 @@ let world: World;
 beforeAll(async () => {
   // ClickHouse forgets future events by its own clock, so that all of this lies ahead.
   const start = Date.parse('2040-02-20T12:00:00Z');
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, start);
+  world = await openWorld(engines.urls(), start);
 });
 afterAll(() => world.close());
 

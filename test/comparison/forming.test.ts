@@ -23,7 +23,7 @@ let account: number;
 const [ADA, BOB] = [0, 1];
 
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterAll(() => world.close());
 // Also of a test that has failed before.

@@ -8,7 +8,7 @@ import { openWorld, START, type World } from './world.ts';
 const engines = useEngines();
 let world: World;
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterAll(() => world.close());
 

@@ -20,7 +20,7 @@ const PATH = 'properties.$predictions.churnRisk';
 const engines = useEngines();
 let world: World;
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterAll(() => world.close());
 

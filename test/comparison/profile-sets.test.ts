@@ -15,7 +15,7 @@ import { seededRandom } from './random.ts';
 const engines = useEngines();
 let clickhouse: ClickHouse;
 beforeAll(async () => {
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
 });
 afterAll(() => clickhouse.close());
 

@@ -23,7 +23,7 @@ const HOUR = 3_600_000;
 const engines = useEngines();
 let world: World;
 beforeAll(async () => {
-  world = await openWorld({ mysql: engines.mysqlUrl(), clickhouse: engines.clickhouseUrl() }, START);
+  world = await openWorld(engines.urls(), START);
 });
 afterAll(() => world.close());
 

@@ -8,7 +8,7 @@ import { compareScopes } from './scopes.ts';
 const engines = useEngines();
 let clickhouse: ClickHouse;
 beforeAll(async () => {
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
 });
 afterAll(() => clickhouse.close());
 

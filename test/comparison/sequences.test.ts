@@ -16,7 +16,7 @@ import { everySequence, randomSequence } from './sequences.ts';
 const engines = useEngines();
 let clickhouse: ClickHouse;
 beforeAll(async () => {
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
 });
 afterAll(() => clickhouse.close());
 

@@ -26,6 +26,7 @@ import {
 } from '../../src/storage/topics.ts';
 import { startHub, type Hub } from '../../src/streaming/hub.ts';
 import { createLive } from '../../src/streaming/live.ts';
+import type { EngineUrls } from '../support/engines.ts';
 import { createSteppedClock, type SteppedClock } from './clock.ts';
 
 export interface World {
@@ -76,7 +77,7 @@ const LATE_MS = [0, 300, 30, 0, 100];
 const SETTLE_WITHIN_MS = 20_000;
 
 export async function openWorld(
-  urls: { mysql: string; clickhouse: string; cluster?: string },
+  urls: Pick<EngineUrls, 'mysql' | 'clickhouse'> & Partial<EngineUrls>,
   start: number,
 ): Promise<World> {
   let said: string[] = [];

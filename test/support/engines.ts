@@ -2,26 +2,49 @@ import { randomBytes } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { poolOptions } from '../../src/storage/mysql/connect.ts';
+import { startCluster, type TestCluster } from './cluster.ts';
+
+export interface EngineUrls {
+  mysql: string;
+  clickhouse: string;
+  /** Null: one server. */
+  cluster: string | null;
+}
+
+export interface TestEngines {
+  mysqlUrl(): string;
+  clickhouseUrl(): string;
+  /** All of it. */
+  urls(): EngineUrls;
+}
 
 /**
  * Gives the test file an empty database of its own in the run's MariaDB and ClickHouse; both are dropped at its end.
  * Call it at the top of a file or a describe; the URLs are there from the first beforeAll after it.
+ * With TEST_SHARDS in the environment it is a cluster of so many servers instead, of the file's own.
  */
-export function useEngines(): { mysqlUrl(): string; clickhouseUrl(): string } {
+export function useEngines(): TestEngines {
   const database = `test_${randomBytes(8).toString('hex')}`;
   const urls = { mysql: inject('mysqlUrl'), clickhouse: inject('clickhouseUrl') };
+  let cluster: TestCluster | null = null;
 
   beforeAll(async () => {
     await sql(urls.mysql, `CREATE DATABASE ${database}`);
-    await clickhouseQuery(urls.clickhouse, `CREATE DATABASE ${database}`);
+    const shards = Number(process.env['TEST_SHARDS'] ?? 0);
+    if (shards > 0) cluster = await startCluster(shards);
+    else await clickhouseQuery(urls.clickhouse, `CREATE DATABASE ${database}`);
   });
   afterAll(async () => {
     await sql(urls.mysql, `DROP DATABASE ${database}`);
-    await clickhouseQuery(urls.clickhouse, `DROP DATABASE ${database} SYNC`);
+    if (cluster) await cluster.stop();
+    else await clickhouseQuery(urls.clickhouse, `DROP DATABASE ${database} SYNC`);
   });
+  const mysqlUrl = () => inDatabase(urls.mysql, database);
+  const clickhouseUrl = () => inDatabase(cluster?.url ?? urls.clickhouse, database);
   return {
-    mysqlUrl: () => inDatabase(urls.mysql, database),
-    clickhouseUrl: () => inDatabase(urls.clickhouse, database),
+    mysqlUrl,
+    clickhouseUrl,
+    urls: () => ({ mysql: mysqlUrl(), clickhouse: clickhouseUrl(), cluster: cluster?.name ?? null }),
   };
 }
 
