@@ -72,7 +72,7 @@ const variables = z.object({
     .default(null),
   CLICKHOUSE_CLUSTER: z
     .string()
-    .regex(/^[\w.-]{1,100}$/, 'is not the name of a cluster, as <remote_servers> of ClickHouse has it')
+    .regex(/^[\w.-]{1,100}$/, 'is not the name of a cluster; use one that <remote_servers> of ClickHouse has')
     .nullable()
     .default(null),
   MYSQL_URL: url(['mysql:'], 'mysql://user:password@host:3306/tidemark').nullable().default(null),
@@ -84,6 +84,14 @@ const variables = z.object({
     .default('info'),
 });
 
+const consistent = variables.refine(
+  (values) => values.CLICKHOUSE_CLUSTER === null || values.CLICKHOUSE_URL !== null,
+  {
+    path: ['CLICKHOUSE_CLUSTER'],
+    message: 'needs CLICKHOUSE_URL; write any server of that cluster there',
+  },
+);
+
 /**
  * Reads the configuration. An empty variable counts as unset.
  * Throws one OperatorError (exit code 2) that lists every mistake.
@@ -94,7 +102,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       .map(([name, value]) => [name, value?.trim()] as const)
       .filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = variables.safeParse(set);
+  const parsed = consistent.safeParse(set);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `  ${String(issue.path[0])} ${issue.message}`);
     throw new OperatorError(`The configuration has mistakes:\n${problems.join('\n')}`, 2);

@@ -10,17 +10,25 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { shardsOf } from '../../src/storage/clickhouse/shards.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 
 export interface Task {
   mysql: string;
   clickhouse: string;
+  /** Absent: one server. */
+  cluster?: string;
   /** Null: it lives until somebody else kills it. */
   steps: number | null;
 }
 
-const { mysql: mysqlUrl, clickhouse: clickhouseUrl, steps } = JSON.parse(process.argv[2] ?? '') as Task;
+const {
+  mysql: mysqlUrl,
+  clickhouse: clickhouseUrl,
+  cluster = null,
+  steps,
+} = JSON.parse(process.argv[2] ?? '') as Task;
 let left = steps ?? Infinity;
 
 function step(): void {
@@ -47,11 +55,11 @@ function countCalls(target: object, names: readonly string[]): void {
 const { Connection } = createRequire(import.meta.url)('mysql2') as { Connection: { prototype: object } };
 const logger = createLogger('fatal');
 const mysql = await openMySql(mysqlUrl);
-const clickhouse: ClickHouse = await openClickHouse(clickhouseUrl);
+const clickhouse: ClickHouse = await openClickHouse(clickhouseUrl, cluster);
 const log = createEmbeddedLog({ pool: mysql.pool, logger });
 await log.ensureTopics(TOPICS);
 countCalls(Connection.prototype, ['query', 'execute']);
-countCalls(clickhouse.client, ['query', 'exec', 'command']);
+for (const { client } of shardsOf(clickhouse)) countCalls(client, ['query', 'exec', 'command']);
 const deps = { log, mysql, clickhouse, clock: systemClock, logger };
 await startEvaluator(deps);
 await startIngestWorker(deps);

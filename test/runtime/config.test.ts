@@ -10,6 +10,7 @@ test('an empty environment is a complete configuration, on embedded engines', ()
     roles: new Set(['api', 'ingest', 'evaluate']),
     bootstrapApiKey: null,
     clickhouseUrl: null,
+    clickhouseCluster: null,
     mysqlUrl: null,
     kafkaBrokers: null,
     logLevel: 'info',
@@ -25,6 +26,7 @@ test('every variable is read', () => {
       ROLES: 'api, evaluate',
       BOOTSTRAP_API_KEY: '0123456789abcdef',
       CLICKHOUSE_URL: 'https://u:p@ch:8443/tidemark',
+      CLICKHOUSE_CLUSTER: 'two-shards',
       MYSQL_URL: 'mysql://u:p@my:3306/tidemark',
       KAFKA_BROKERS: 'a:9092, b:9092',
       LOG_LEVEL: 'debug',
@@ -36,6 +38,7 @@ test('every variable is read', () => {
     roles: new Set(['api', 'evaluate']),
     bootstrapApiKey: '0123456789abcdef',
     clickhouseUrl: 'https://u:p@ch:8443/tidemark',
+    clickhouseCluster: 'two-shards',
     mysqlUrl: 'mysql://u:p@my:3306/tidemark',
     kafkaBrokers: ['a:9092', 'b:9092'],
     logLevel: 'debug',
@@ -47,6 +50,7 @@ test('all mistakes are reported at once, each with its variable and remedy, and 
   const mistakes = {
     PORT: '65536',
     HOST: 'a b',
+    CLICKHOUSE_CLUSTER: 'a b',
     ROLES: 'api,cook',
     KAFKA_BROKERS: 'a:1,b',
     LOG_LEVEL: 'loud',
@@ -70,6 +74,12 @@ test('all mistakes are reported at once, each with its variable and remedy, and 
 
 test.each(['-1', '1.5', '0x10', '1e3', 'NaN', '99999'])('PORT=%s is refused', (PORT) => {
   expect(() => loadConfig({ PORT })).toThrow('PORT is');
+});
+
+test('a cluster without a server of it is refused', () => {
+  expect(() => loadConfig({ CLICKHOUSE_CLUSTER: 'shards' })).toThrow(
+    'CLICKHOUSE_CLUSTER needs CLICKHOUSE_URL;',
+  );
 });
 
 test('ROLES="," names no role, so it is refused', () => {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findLibrary } from '../../src/embedded/clickhouse.ts';
 
 export interface TestCluster {
-  /** As the servers know it. */
+  /** As the servers know it. There are also `NAME-swapped`, in reverse order, and `NAME-first`, the first shard alone. */
   name: string;
   /** Of the first server. */
   url: string;
@@ -143,6 +143,8 @@ function writeConfig(
   <background_pool_size>4</background_pool_size>
   <remote_servers>
     <${NAME}>${shards.join('')}</${NAME}>
+    <${NAME}-swapped>${[...shards].reverse().join('')}</${NAME}-swapped>
+    <${NAME}-first>${shards[0]}</${NAME}-first>
   </remote_servers>
 </clickhouse>
 `,
