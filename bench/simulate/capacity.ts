@@ -236,7 +236,7 @@ export function capacityOf(
       name: 'cores of ClickHouse',
       load:
         (clickHouseTotal * imbalance(shardPlacement.shares)) / (shards * replicas * deployment.shardCores),
-      note: `the fullest of ${shards} shards; more than one is not built`,
+      note: `the fullest of ${shards} shards; the code takes at most 8`,
     },
     {
       name: 'disks of ClickHouse',

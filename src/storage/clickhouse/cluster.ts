@@ -71,7 +71,11 @@ async function findShards(entrance: ClickHouse, name: string, protocol: string):
     { name, port: protocol === 'https:' ? 'https_port' : 'http_port' },
   );
   const portOf = new Map(ports.map(({ shard, port }) => [shard, port]));
-  return hosts.map(({ shard, host }) => ({ host, port: portOf.get(shard) ?? 0 }));
+  return hosts.map(({ shard, host }) => {
+    const port = portOf.get(shard);
+    if (port === undefined) throw fault(`does not say where its shard ${shard} listens.`);
+    return { host, port };
+  });
 }
 
 /** Each server keeps which shard it is: with others in its place, rows would not be where they are looked for. */
