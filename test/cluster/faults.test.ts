@@ -65,7 +65,7 @@ test('shards that are killed, a process that is killed and one that is added los
     traffic.segments.set(formed.segment, condition);
     await sleep(random.between(0, 150));
     await cluster.kill(shard);
-    await sleep(random.between(500, 1_500));
+    await sleep(random.between(300, 1_000));
     await cluster.start(shard);
   }
 
@@ -73,12 +73,12 @@ test('shards that are killed, a process that is killed and one that is added los
   await traffic.during(async () => {
     const first = child();
     await first.ready;
-    await sleep(1_000);
+    await sleep(500);
     await killWhileForming(1);
     const second = child();
     await second.ready;
     // Both have partitions by now.
-    await sleep(1_000);
+    await sleep(500);
     await killWhileForming(0);
     await endChild(first);
     await sleep(500);

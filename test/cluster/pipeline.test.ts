@@ -22,11 +22,11 @@ afterAll(async () => {
 
 const coverage: Coverage = new Map();
 
-/** The second account's profiles cross the border between two chunks, which lie on different shards. */
-test.each([1, 2, 5, 101])(
+/** Their profiles cross the border between two chunks, which lie on different shards. */
+test.each([2, 5])(
   'reference, audience, members, log and subscription agree after every step on two shards (seed %i)',
   async (seed) => {
-    const { cases, changes } = await runScript(world, seed, 30, coverage);
+    const { cases, changes } = await runScript(world, seed, 25, coverage);
     expect(cases).toBeGreaterThan(100);
     expect(changes).toBeGreaterThan(5);
   },

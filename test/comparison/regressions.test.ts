@@ -11,6 +11,7 @@ import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import type { EventInput, ProfileInput } from '../../src/ingest/validate.ts';
 import { parseCondition } from '../../src/segments/index.ts';
 import { command } from '../../src/storage/clickhouse/connect.ts';
+import { shardOf, shardsOf } from '../../src/storage/clickhouse/shards.ts';
 import { profiles } from '../../src/storage/mysql/schema.ts';
 import { evaluatorPartition } from '../../src/storage/topics.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
@@ -106,7 +107,13 @@ test('two profiles that are merged into a third at once bring along but once wha
     { identifiers: { externalId: 'b' } },
   ]);
   const merges = [0, 1].map((source) => ({ source, target: 2 }));
-  await copyEvents(world, evaluatorPartition(account, 0), account, merges);
+  const partition = evaluatorPartition(account, 0);
+  await copyEvents(
+    { ...world, clickhouse: shardOf(world.clickhouse, partition) },
+    partition,
+    account,
+    merges,
+  );
   const made = await segment(account, ordered({ is: { equals: 2 } }));
   expect(await listMembers(world.clickhouse, account, made, null, 10)).toMatchObject([
     { profile: 0 },
@@ -182,11 +189,9 @@ test('a take-over long after the last write repeats nothing, although ClickHouse
   await world.settle();
   const tables = ['membership_log', 'memberships', 'membership_latest'];
   const remember = async (window: number) => {
-    for (const table of tables) {
-      await command(
-        world.clickhouse,
-        `ALTER TABLE ${table} MODIFY SETTING non_replicated_deduplication_window = ${window}`,
-      );
+    const change = `MODIFY SETTING non_replicated_deduplication_window = ${window}`;
+    for (const server of shardsOf(world.clickhouse)) {
+      for (const table of tables) await command(server, `ALTER TABLE ${table} ${change}`);
     }
   };
   await remember(0);

@@ -6,20 +6,22 @@ import { command, connectClickHouse, query, type ClickHouse, type Cluster } from
 import { identifier, shardingKey } from './shards.ts';
 
 /** For statements over the tables of all shards. */
-const SETTINGS: ClickHouseSettings = {
+const ACROSS: ClickHouseSettings = {
   // Who asks about some profiles asks only where they lie.
   optimize_skip_unused_shards: 1,
   // Whatever belongs together lies together.
   distributed_product_mode: 'local',
   skip_unavailable_shards: 0,
 };
+/** Rows are inserted where they belong, not here: under their tokens, and acknowledged by who keeps them. */
+const READ_ONLY: ClickHouseSettings = { readonly: '2' };
 
 /**
  * Connects to the cluster that the server knows under this name: to the server itself for statements over all shards,
  * and to each shard, under the name that servers have for one another, with the same user.
  */
 export async function connectCluster(url: string, name: string): Promise<ClickHouse> {
-  const entrance = await connectClickHouse(url, SETTINGS);
+  const entrance = await connectClickHouse(url, { ...ACROSS, ...READ_ONLY });
   const shards: ClickHouse[] = [];
   const close = async () => {
     await Promise.all([entrance, ...shards].map((one) => one.close()));
@@ -31,7 +33,7 @@ export async function connectCluster(url: string, name: string): Promise<ClickHo
       address.hostname = host.includes(':') ? `[${host}]` : host;
       address.port = String(port);
       address.pathname = `/${encodeURIComponent(`${database}_shard`)}`;
-      shards.push({ ...(await connectClickHouse(address.href, SETTINGS)), whole: database });
+      shards.push({ ...(await connectClickHouse(address.href, ACROSS)), whole: database });
     }
     return { ...entrance, cluster: { name, shards }, close };
   } catch (error) {
