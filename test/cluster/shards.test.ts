@@ -19,10 +19,12 @@ import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
 import { logLine, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import { shardOf, shardOfProfile } from '../../src/storage/clickhouse/shards.ts';
 import { chunkPartition, evaluatorPartition } from '../../src/storage/topics.ts';
+import { CREATE, INGEST, post } from '../api/support.ts';
 import { inParallel } from '../comparison/scopes.ts';
 import { openWorld, START, type World } from '../comparison/world.ts';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
 import { useEngines } from '../support/engines.ts';
+import { SERVICE_KEY, startWholeService } from '../support/service.ts';
 
 const CHUNK = 65_536;
 const EVERYTHING = { metric: null, from: null, to: null };
@@ -209,7 +211,7 @@ test('a merge copies the events of a source on another shard, once', async () =>
   }
 });
 
-describe('with the service', () => {
+describe('with workers', () => {
   const engines = useEngines();
   let world: World;
   beforeAll(async () => {
@@ -257,6 +259,41 @@ describe('with the service', () => {
     expect((await listMembers(world.clickhouse, account, made.segment, null, 100)).length).toBe(
       people.length,
     );
+  });
+});
+
+describe('the service', () => {
+  const engines = useEngines();
+  test('starts with CLICKHOUSE_CLUSTER, is ready, and takes an event to an entry', async () => {
+    const service = await startWholeService({
+      MYSQL_URL: engines.mysqlUrl(),
+      CLICKHOUSE_URL: cluster.url.replace(/\/tidemark$/, '/service'),
+      CLICKHOUSE_CLUSTER: cluster.name,
+    });
+    try {
+      expect((await fetch(`${service.url}/health/ready`)).status).toBe(200);
+      const ask = async (text: string, variables: object) => {
+        const answer = await post(service.url, { query: text, variables }, SERVICE_KEY);
+        expect(answer.errors).toBeUndefined();
+        return answer.data as Record<string, Record<string, unknown>>;
+      };
+      const condition = { event: { metric: 'Viewed', is: { atLeast: 1 } } };
+      await ask(CREATE, { input: { name: 'Looking', condition } });
+      const sent = await ask(INGEST, {
+        events: [{ metric: 'Viewed', profile: { email: 'ada@example.com' } }],
+      });
+      await ask('query ($token: Receipt!) { receipt(token: $token, timeout: "PT20S") { reached } }', {
+        token: sent['eventsIngest']?.['receipt'],
+      });
+      const log = await ask(
+        '{ membershipLog(first: 10) { changes { kind } } events(first: 5) { totalCount } }',
+        {},
+      );
+      expect(log['membershipLog']?.['changes']).toEqual([{ kind: 'ENTERED' }]);
+      expect(log['events']).toEqual({ totalCount: 1 });
+    } finally {
+      await service.stop();
+    }
   });
 });
 
