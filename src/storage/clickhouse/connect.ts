@@ -95,9 +95,15 @@ export async function query<Row>(
  * The same on each shard by itself, and the rows of all: for statements of which each row is about one chunk or one
  * profile, or adds up. With one server the same as `query`.
  */
-export async function queryEach<Row>(...[clickhouse, ...rest]: Parameters<typeof query>): Promise<Row[]> {
-  if (!clickhouse.cluster) return query<Row>(clickhouse, ...rest);
-  const found = await Promise.all(shardsOf(clickhouse).map((shard) => query<Row>(shard, ...rest)));
+export async function queryEach<Row>(
+  clickhouse: ClickHouse,
+  sql: string,
+  parameters: Record<string, Parameter> = {},
+  options: QueryOptions = {},
+): Promise<Row[]> {
+  const found = await Promise.all(
+    shardsOf(clickhouse).map((shard) => query<Row>(shard, sql, parameters, options)),
+  );
   return found.flat();
 }
 
