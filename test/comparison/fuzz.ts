@@ -2,6 +2,7 @@
  * Random comparisons for as long as one likes, on engines of their own:
  *   npm run fuzz -- --seconds 600               both parts, one seed after the other, from a random one on
  *   npm run fuzz -- --part pipeline --seed 7 --cases 1      one seed again
+ *   TEST_SHARDS=2 npm run fuzz                  on a cluster of two servers
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,8 @@ import { parseArgs } from 'node:util';
 import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse } from '../../src/service.ts';
+import { startCluster } from '../support/cluster.ts';
+import type { EngineUrls } from '../support/engines.ts';
 import { describeCoverage, type Coverage } from './coverage.ts';
 import { accountSeeds, runScript, runTogether, type ScriptResult } from './pipeline.ts';
 import { compareScopes } from './scopes.ts';
@@ -37,25 +40,27 @@ const most = Number(values.cases ?? Infinity);
 const deadline = performance.now() + (values.cases ? Infinity : Number(values.seconds) * 1_000);
 
 const dataDir = mkdtempSync(path.join(tmpdir(), 'tidemark-fuzz-'));
+const shards = Number(process.env['TEST_SHARDS'] ?? 0);
 const options = { dataDir, logger: createLogger('error') };
 const [clickhouseEngine, mariadb] = await Promise.all([
-  startEmbeddedClickHouse(options),
+  shards > 0 ? startCluster(shards) : startEmbeddedClickHouse(options),
   startEmbeddedMariaDb(options),
 ]);
 try {
-  process.exitCode = await fuzz(clickhouseEngine.url, mariadb.url);
+  const cluster = 'name' in clickhouseEngine ? clickhouseEngine.name : null;
+  process.exitCode = await fuzz({ mysql: mariadb.url, clickhouse: clickhouseEngine.url, cluster });
 } finally {
   await Promise.all([clickhouseEngine.stop(), mariadb.stop()]);
   rmSync(dataDir, { recursive: true, force: true });
 }
 process.exit();
 
-async function fuzz(clickhouseUrl: string, mysqlUrl: string): Promise<number> {
+async function fuzz(urls: EngineUrls): Promise<number> {
   const coverage: Coverage = new Map();
-  const clickhouse = await openClickHouse(clickhouseUrl);
+  const clickhouse = await openClickHouse(urls.clickhouse, urls.cluster);
   let [failed, cases, changes] = [0, 0, 0];
   let world =
-    part === 'scopes' ? null : await openWorld({ mysql: mysqlUrl, clickhouse: clickhouseUrl }, START);
+    part === 'scopes' ? null : await openWorld(urls, START);
   const attempt = async (name: string, seed: number, run: () => Promise<string>) => {
     const begun = performance.now();
     try {
@@ -98,7 +103,7 @@ async function fuzz(clickhouseUrl: string, mysqlUrl: string): Promise<number> {
       if (!ok) {
         const at = open.clock.now();
         await open.close();
-        world = await openWorld({ mysql: mysqlUrl, clickhouse: clickhouseUrl }, at);
+        world = await openWorld(urls, at);
       }
     }
   }
