@@ -43,12 +43,14 @@ const dataDir = mkdtempSync(path.join(tmpdir(), 'tidemark-fuzz-'));
 const shards = Number(process.env['TEST_SHARDS'] ?? 0);
 const options = { dataDir, logger: createLogger('error') };
 const [clickhouseEngine, mariadb] = await Promise.all([
-  shards > 0 ? startCluster(shards) : startEmbeddedClickHouse(options),
+  shards > 0
+    ? startCluster(shards)
+    : startEmbeddedClickHouse(options).then((engine) => ({ ...engine, name: null })),
   startEmbeddedMariaDb(options),
 ]);
 try {
-  const cluster = 'name' in clickhouseEngine ? clickhouseEngine.name : null;
-  process.exitCode = await fuzz({ mysql: mariadb.url, clickhouse: clickhouseEngine.url, cluster });
+  const { url, name } = clickhouseEngine;
+  process.exitCode = await fuzz({ mysql: mariadb.url, clickhouse: url, cluster: name });
 } finally {
   await Promise.all([clickhouseEngine.stop(), mariadb.stop()]);
   rmSync(dataDir, { recursive: true, force: true });
