@@ -61,8 +61,7 @@ async function fuzz(urls: EngineUrls): Promise<number> {
   const coverage: Coverage = new Map();
   const clickhouse = await openClickHouse(urls.clickhouse, urls.cluster);
   let [failed, cases, changes] = [0, 0, 0];
-  let world =
-    part === 'scopes' ? null : await openWorld(urls, START);
+  let world = part === 'scopes' ? null : await openWorld(urls, START);
   const attempt = async (name: string, seed: number, run: () => Promise<string>) => {
     const begun = performance.now();
     try {
