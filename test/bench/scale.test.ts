@@ -16,6 +16,7 @@ import { measureCreations, measureNews } from '../../bench/scale/peer.ts';
 import { rigOf, type Rig } from '../../bench/scale/rig.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query } from '../../src/storage/clickhouse/connect.ts';
+import { newSecret } from '../../src/storage/mysql/accounts.ts';
 import { useEngines } from '../support/engines.ts';
 import { SERVICE_KEY, startWholeService } from '../support/service.ts';
 
@@ -145,13 +146,14 @@ describe('the benchmark of the clock', () => {
     const day = 86_400_000;
     const plan = { profiles: 2_000, events: 20_000, segments: 200, metrics: 5, historyMs: day };
     const now = Math.ceil(Date.now() / day) * day - 10_000;
-    const owner: ClockAccount = await makeClockData({ mysql, clickhouse }, plan, now, SERVICE_KEY, null);
+    const apiKey = newSecret();
+    const owner: ClockAccount = await makeClockData({ mysql, clickhouse }, plan, now, apiKey, null);
     const ahead = now - Date.now();
     const machine = Date.now;
     vi.spyOn(Date, 'now').mockImplementation(() => machine() + ahead);
     const service = await startWholeService({ MYSQL_URL: mysqlUrl, CLICKHOUSE_URL: clickhouseUrl });
     stops.push(() => service.stop());
-    const target = { url: service.url, apiKey: SERVICE_KEY, pid: null };
+    const target = { url: service.url, apiKey, pid: null };
     const figures = await measureClock(target, clickhouse, owner, { aheadMs: 0, afterMidnightMs: 3_000 });
     expect(figures.faults).toEqual([]);
     expect(figures.expected).toBeGreaterThan(100);
