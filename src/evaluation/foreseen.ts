@@ -4,7 +4,7 @@
  * clock then costs what it finds, not what there is to look for.
  *
  * A stretch is looked at when ClickHouse has everything that was taken before; whatever is taken later is noted. What
- * the news leave open is looked for at each look of the clock, as is every edge that has come since.
+ * the news leave open, and what has come since, is looked for at the next look of the clock, to the end of the stretch.
  */
 import { instantOfDate, readDate } from '../segments/dates.ts';
 import { consentAttribute } from '../segments/paths.ts';
@@ -47,7 +47,10 @@ interface Foreknown extends Crossing {
 /** What is looked for in an account. */
 interface Watch {
   timeZone: string;
+  /** Those that have had an event, as far as the partition knew. */
   metrics: ReadonlySet<string>;
+  /** As the registry gives them: others, once they change. */
+  of: readonly Edge[];
   edges: ReadonlySet<string>;
   /** Of the times of events, by metric. */
   byMetric: ReadonlyMap<string, Edge[]>;
@@ -59,8 +62,6 @@ interface Watch {
   knowsDates: boolean;
   /** Who has got events that the news do not name. */
   unknown: Set<number>;
-  /** What this does not cover, of the edges that were asked for last. */
-  missing: { of: readonly Edge[]; knewDates: boolean; edges: readonly Edge[] } | null;
 }
 
 interface Stretch {
@@ -235,6 +236,30 @@ export function createForeseen(
     return found;
   }
 
+  /**
+   * What has come since a stretch was looked at, accounts, edges and metrics, and dates that the news leave open: it is
+   * looked for once, to the end of the stretch.
+   */
+  async function lookFor(slices: readonly Slice[], after: number, until: number): Promise<CrossingProfile[]> {
+    const found: CrossingProfile[] = [];
+    for (const stretch of coming ? [...stretches, coming] : stretches) {
+      const span = { after: Math.max(after, stretch.after), through: stretch.through };
+      const missing = slices.flatMap((slice) => {
+        const watch = stretch.accounts.get(slice.account);
+        if (watch && isCovered(watch, slice)) return [];
+        stretch.accounts.set(slice.account, { ...watchOf(slice), unknown: watch?.unknown ?? new Set() });
+        return [{ ...slice, ...span, edges: slice.edges.filter((edge) => !knows(watch, slice, edge)) }];
+      });
+      for await (const page of findCrossings(clickhouse, missing)) {
+        const mine = page.filter(isMine);
+        addPage(stretch, mine);
+        found.push(...mine.flatMap((one) => by(one, until) ?? []));
+      }
+      if (stretch.size > limits.crossings) giveUp();
+    }
+    return found;
+  }
+
   return {
     note(account, changes) {
       for (const stretch of coming ? [...stretches, coming] : stretches) {
@@ -256,20 +281,10 @@ export function createForeseen(
       }
       const found = due(after, until);
       for (const one of await lookAgain(slices, after, until)) addTo(found, one);
-      const missing = slices.flatMap((slice) => missingIn(stretches, slice) ?? []);
-      if (!coming && end - until < aheadMs * RENEWED_AT) {
+      for (const one of await lookFor(slices, after, until)) addTo(found, one);
+      if (stretches.length > 0 && !coming && end - until < aheadMs * RENEWED_AT) {
         coming = begin(slices, end, end + aheadMs);
         void renew(coming, slices);
-      }
-      for await (const page of findCrossings(clickhouse, missing)) {
-        const mine = page.filter(isMine);
-        // All that a profile has crossed belongs together: it is dated by it.
-        for (const one of mine) {
-          const place = placeOf(one);
-          one.crossings.push(...(found.get(place)?.crossings ?? []));
-          found.delete(place);
-        }
-        if (mine.length > 0) yield mine;
       }
       if (found.size > 0) yield [...found.values()];
     },
@@ -290,13 +305,13 @@ function watchOf({ metrics, timeZone, edges }: Slice): Watch {
   return {
     timeZone,
     metrics: new Set(metrics.keys()),
+    of: edges,
     edges: new Set(edges.map(edgeName)),
     byMetric,
     byDate,
     opaque,
     knowsDates: true,
     unknown: new Set(),
-    missing: null,
   };
 }
 
@@ -304,27 +319,17 @@ function hasCome(metric: string): Edge {
   return { source: { of: 'event', metric }, offset: 0 };
 }
 
-/** The slice with the edges that are not foreseen; null: all are. */
-function missingIn(stretches: readonly Stretch[], slice: Slice): Slice | null {
-  const edges = new Set<Edge>();
-  let isNew = false;
-  for (const { after, accounts } of stretches) {
-    if (after >= slice.through) continue;
-    const watch = accounts.get(slice.account);
-    for (const edge of watch ? missingOf(watch, slice.edges) : slice.edges) edges.add(edge);
-    if (!watch || [...slice.metrics.keys()].some((name) => !watch.metrics.has(name))) isNew = true;
-  }
-  return isNew || edges.size > 0 ? { ...slice, edges: [...edges] } : null;
+/** Nothing has come since. */
+function isCovered(watch: Watch, { edges, metrics }: Slice): boolean {
+  return watch.of === edges && watch.metrics.size === metrics.size && watch.knowsDates;
 }
 
-function missingOf(watch: Watch, edges: readonly Edge[]): readonly Edge[] {
-  const { missing, knowsDates } = watch;
-  if (missing?.of === edges && missing.knewDates === knowsDates) return missing.edges;
-  const found = edges.filter(
-    (edge) => !watch.edges.has(edgeName(edge)) || (!knowsDates && edge.source.of !== 'event'),
-  );
-  watch.missing = { of: edges, knewDates: knowsDates, edges: found };
-  return found;
+/** A metric that is known since then may have had events before. */
+function knows(watch: Watch | undefined, { metrics }: Slice, edge: Edge): boolean {
+  const { source } = edge;
+  if (!watch?.edges.has(edgeName(edge))) return false;
+  if ('metric' in source && !watch.metrics.has(source.metric) && metrics.has(source.metric)) return false;
+  return source.of === 'event' || watch.knowsDates;
 }
 
 /** With what it has crossed by then; null: nothing. */

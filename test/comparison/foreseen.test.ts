@@ -116,6 +116,24 @@ test('a segment about a metric that nobody had looked at sees its events come of
   expect(await changes()).toEqual(expect.arrayContaining(['ENTERED TIME 9', 'EXITED TIME 14']));
 });
 
+test('an event leaves although its metric was not known yet when its end was looked for', async () => {
+  const ordered = { event: { metric: 'Ordered', within: { last: 'PT700S' } } };
+  const pro = { property: { path: 'properties.plan', filter: { text: { equals: 'pro' } } } };
+  await segment({ any: [ordered, pro] });
+  await upsert({ externalId: 'a' }, { plan: 'pro' });
+  // A member already: nobody asks for the metric.
+  const event = { metric: 'Ordered', profile: { externalId: 'a' }, time: start + 2 * SECOND };
+  assert.equal((await acceptEvents(world, account, [event])).accepted, 1);
+  await world.settle();
+  await pass(600);
+  await upsert({ externalId: 'a' }, { plan: 'free' });
+  await pass(701.999);
+  const before = await changes();
+  expect(before.filter((change) => change.startsWith('EXITED'))).toEqual([]);
+  await pass(702);
+  expect((await changes()).slice(before.length)).toEqual(['EXITED TIME 702']);
+});
+
 test('a date that is set, changed or taken away moves its edges', async () => {
   const at = (seconds: number) => new Date(start + seconds * SECOND).toISOString();
   await segment({ property: { path: 'properties.endsAt', filter: { date: { next: 'PT10S' } } } });
