@@ -36,6 +36,8 @@ export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 
 
 /** Of `aheadMs`, what is left of the last stretch when the next one is looked at. */
 const RENEWED_AT = 0.7;
+/** How far the clocks of those who accept changes may be apart from ours. */
+const CLOCKS_DIFFER_BY_MS = 10_000;
 /** What is foreseen is kept by time, in parts of `aheadMs`. */
 const BUCKETS = 128;
 
@@ -84,6 +86,10 @@ export function createForeseen(
   let coming: Stretch | null = null;
   /** Up to here has been asked. */
   let asked = -Infinity;
+  /** By place, what the news have told only behind its time; the next look brings it. */
+  const late = new Map<string, CrossingProfile>();
+  /** Since then there may be news from which nothing was learnt; the next look begins so early. */
+  let unlearnt = Infinity;
   let { aheadMs } = limits;
   const bucketMs = Math.max(1, Math.ceil(aheadMs / BUCKETS));
 
@@ -105,8 +111,11 @@ export function createForeseen(
 
   function learn(stretch: Stretch, account: number, watch: Watch, change: ProfileChange): void {
     const { profile, cause, metric, event, content, whole = false, created = false } = change;
-    const at = (edge: Edge, time: number) =>
-      add(stretch, { account, profile, edge, instant: time + edge.offset });
+    const at = (edge: Edge, time: number) => {
+      const one = { account, profile, edge, instant: time + edge.offset };
+      if (one.instant <= asked && one.instant > knownSince(change)) addTo(late, crossingOf(one));
+      else add(stretch, one);
+    };
     const dated = (edges: readonly Edge[], value: unknown) => {
       const date = typeof value === 'string' ? readDate(value) : null;
       if (date) for (const edge of edges) at(edge, instantOfDate(date, watch.timeZone));
@@ -123,13 +132,18 @@ export function createForeseen(
       else if (edges) dated(edges, values.get(path));
     }
     if (metric === undefined || !event) return;
-    for (const edge of [hasCome(metric), ...(watch.byMetric.get(metric) ?? [])]) at(edge, event.time);
+    // Whatever its coming of age brings, its news bring too.
+    add(stretch, { account, profile, edge: hasCome(metric), instant: event.time });
+    for (const edge of watch.byMetric.get(metric) ?? []) at(edge, event.time);
     const properties = new Map<string, unknown>(content?.properties);
     for (const edges of watch.byDate.values()) {
       const source = edges[0]?.source;
       if (source?.of !== 'eventProperty' || source.metric !== metric) continue;
       if (content) dated(edges, properties.get(source.path));
-      else watch.knowsDates = false;
+      else {
+        watch.knowsDates = false;
+        unlearnt = Math.min(unlearnt, knownSince(change));
+      }
     }
   }
 
@@ -171,11 +185,12 @@ export function createForeseen(
   }
 
   /** Nothing is known of this time: it is looked at now, together with what lies behind it. */
-  async function* lookNow(slices: readonly Slice[], after: number, until: number) {
+  async function* lookNow(slices: readonly Slice[], until: number) {
     stretches = [];
     coming = null;
     // Of all partitions alike, so that they look on together.
     const through = (Math.floor(until / aheadMs) + 2) * aheadMs;
+    const [{ after } = { after: until }] = slices;
     const stretch = begin(slices, after, through);
     let isKept = true;
     for await (const page of findCrossings(
@@ -207,7 +222,7 @@ export function createForeseen(
         if (left.length > 0) stretch.buckets.set(number, left);
         else stretch.buckets.delete(number);
         for (const { account, profile, edge, instant } of bucket) {
-          if (instant <= until) addTo(found, { account, profile, crossings: [{ edge, instant }] });
+          if (instant <= until) addTo(found, crossingOf({ account, profile, edge, instant }));
         }
       }
     }
@@ -243,7 +258,8 @@ export function createForeseen(
   async function lookFor(slices: readonly Slice[], after: number, until: number): Promise<CrossingProfile[]> {
     const found: CrossingProfile[] = [];
     for (const stretch of coming ? [...stretches, coming] : stretches) {
-      const span = { after: Math.max(after, stretch.after), through: stretch.through };
+      const from = stretch.after > after ? stretch.after : Math.min(after, unlearnt);
+      const span = { after: from, through: stretch.through };
       const missing = slices.flatMap((slice) => {
         const watch = stretch.accounts.get(slice.account);
         if (watch && isCovered(watch, slice)) return [];
@@ -257,29 +273,49 @@ export function createForeseen(
       }
       if (stretch.size > limits.crossings) giveUp();
     }
+    unlearnt = Infinity;
     return found;
   }
 
   return {
     note(account, changes) {
+      let isLearnt = stretches.length > 0;
       for (const stretch of coming ? [...stretches, coming] : stretches) {
         const watch = stretch.accounts.get(account);
         if (watch) for (const change of changes) learn(stretch, account, watch, change);
-        if (stretch.size > limits.crossings) return giveUp();
+        else isLearnt = false;
       }
+      if ([...stretches, coming].some((stretch) => stretch && stretch.size > limits.crossings)) {
+        giveUp();
+        isLearnt = false;
+      }
+      if (!isLearnt)
+        unlearnt = changes.reduce((earliest, one) => Math.min(earliest, knownSince(one)), unlearnt);
     },
     async *crossings(slices) {
       const [first] = slices;
-      if (!first) return;
+      if (!first) {
+        unlearnt = Infinity;
+        return;
+      }
       const { after, through: until } = first;
       asked = until;
       stretches = stretches.filter(({ through }) => through > after);
       const end = stretches.at(-1)?.through ?? -Infinity;
       if (until > end) {
-        yield* lookNow(slices, after, until);
+        const instants = [...late.values()].flatMap((one) => one.crossings.map(({ instant }) => instant - 1));
+        const from = Math.min(after, unlearnt, ...instants);
+        late.clear();
+        unlearnt = Infinity;
+        yield* lookNow(
+          slices.map((slice) => ({ ...slice, after: from })),
+          until,
+        );
         return;
       }
       const found = due(after, until);
+      for (const one of late.values()) addTo(found, one);
+      late.clear();
       for (const one of await lookAgain(slices, after, until)) addTo(found, one);
       for (const one of await lookFor(slices, after, until)) addTo(found, one);
       if (stretches.length > 0 && !coming && end - until < aheadMs * RENEWED_AT) {
@@ -336,6 +372,15 @@ function knows(watch: Watch | undefined, { metrics }: Slice, edge: Edge): boolea
 function by(one: CrossingProfile, until: number): CrossingProfile | null {
   const crossings = one.crossings.filter(({ instant }) => instant <= until);
   return crossings.length > 0 ? { ...one, crossings } : null;
+}
+
+/** ClickHouse may have had it since then, and somebody been evaluated with it, before the news of it have come. */
+function knownSince({ at }: ProfileChange): number {
+  return at - CLOCKS_DIFFER_BY_MS;
+}
+
+function crossingOf({ account, profile, edge, instant }: Foreknown): CrossingProfile {
+  return { account, profile, crossings: [{ edge, instant }] };
 }
 
 function placeOf({ account, profile }: CrossingProfile): string {

@@ -1,8 +1,14 @@
 /** Edges that were looked for ahead of their time, and what has happened between then and their time. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createSegment, updateSegment } from '../../src/evaluation/definitions.ts';
+import { createForeseen, type Foreseen } from '../../src/evaluation/foreseen.ts';
+import { createLooks } from '../../src/evaluation/looks.ts';
+import type { Edge } from '../../src/evaluation/registry.ts';
 import { acceptConsents, acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
+import { insertLines } from '../../src/storage/clickhouse/connect.ts';
+import type { ProfileChange } from '../../src/storage/profile-changes.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
 import { openWorld, type World } from './world.ts';
@@ -114,6 +120,57 @@ test('a segment about a metric that nobody had looked at sees its events come of
   await pass(9);
   await pass(14);
   expect(await changes()).toEqual(expect.arrayContaining(['ENTERED TIME 9', 'EXITED TIME 14']));
+});
+
+/** A change of somebody who has viewed something, told so many milliseconds after it was accepted. */
+const news = (profile: number, time: number): ProfileChange => ({
+  profile,
+  cause: 'EVENT',
+  at: time,
+  metric: 'Viewed',
+  event: { id: randomUUID(), time, metric: 1 },
+});
+
+async function crossed(foreseen: Foreseen, after: number, through: number): Promise<number[][]> {
+  const edges: Edge[] = [{ source: { of: 'event', metric: 'Viewed' }, offset: 2_000 }];
+  const slice = { account: 9, metrics: new Map([['Viewed', 1]]), timeZone: 'UTC', edges, after, through };
+  const found: number[][] = [];
+  for await (const page of foreseen.crossings([slice])) {
+    for (const { profile, crossings } of page) {
+      found.push([profile, ...crossings.map(({ instant }) => instant - after)]);
+    }
+  }
+  return found;
+}
+
+test('news that come behind an edge bring it all the same: somebody may have been evaluated with what they tell', async () => {
+  const { clickhouse } = world;
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true);
+  const now = Date.parse('2040-03-01T12:00:00Z');
+  expect(await crossed(foreseen, now, now + 1_000)).toEqual([]);
+  foreseen.note(9, [news(1, now - 1_500)]);
+  expect(await crossed(foreseen, now + 1_000, now + 1_500)).toEqual([[1, -500]]);
+  // What was over before it arrived has been evaluated since.
+  foreseen.note(9, [{ ...news(2, now - 60_000), at: now }]);
+  expect(await crossed(foreseen, now + 1_500, now + 2_000)).toEqual([]);
+});
+
+test('news that come before anything was looked at are looked for from when they arrived', async () => {
+  const { clickhouse } = world;
+  const now = Date.parse('2040-03-02T12:00:00Z');
+  const row = {
+    account: 9,
+    metric: 1,
+    profile: 3,
+    time: new Date(now - 5_000).toISOString(),
+    unique_id: 'a',
+  };
+  const line = JSON.stringify({ ...row, id: randomUUID(), properties: '{}', arrived_at: row.time });
+  await insertLines(clickhouse, 'events', [line], 'a late event');
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true);
+  foreseen.note(9, [news(3, now - 5_000)]);
+  // Where the clock of a predecessor stood, who had not been told.
+  expect(await crossed(foreseen, now, now + 500)).toEqual([[3, -3_000]]);
 });
 
 test('an event leaves although its metric was not known yet when its end was looked for', async () => {
