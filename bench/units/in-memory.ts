@@ -30,7 +30,7 @@ export function segmentInForce(): { bytes: number; micros: number } {
       version: 1,
       definition: JSON.stringify(condition),
     }));
-    for (const segment of inForceTogether(stored)) registry.put(segment);
+    for (const segment of inForceTogether(stored, new Map())) registry.put(segment);
   }
   const micros = (performance.now() - begun) * 1000;
   const bytes = heap() - before;
@@ -63,6 +63,7 @@ export function criterionMicros(): number {
       version: 1,
       definition: JSON.stringify(condition),
     })),
+    new Map(),
   );
   const all = () => {
     for (const { condition } of segments) evaluate(condition, facts, now);

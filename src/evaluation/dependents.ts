@@ -1,5 +1,4 @@
 /** Segments in force that refer to one another: what they mean together, and in which order they follow a change. */
-import type { Condition } from '../segments/ast.ts';
 import { expand, NOBODY, type ConditionOf } from '../segments/expand.ts';
 import { criteriaOf, normalise } from '../segments/normalise.ts';
 import type { StoredDefinition } from '../storage/mysql/definitions.ts';
@@ -35,18 +34,34 @@ export function inForceIn(registry: Registry, account: number): ConditionOf {
   return lookUp(account, { get: (segment) => segments.get(segment)?.own });
 }
 
-/** All that is in force in a partition, each by the others. */
-export function inForceTogether(stored: readonly StoredDefinition[]): SegmentInForce[] {
-  const conditions = new Map<number, Map<number, Condition>>();
+/**
+ * All that is in force in a partition, each by the others. `alone`: those that refer to no others, which mean the same in
+ * every partition: reading the definitions of thousands once for all partitions of a process is most of its start.
+ */
+export function inForceTogether(
+  stored: readonly StoredDefinition[],
+  alone: Map<number, SegmentInForce>,
+): SegmentInForce[] {
+  const definitions = new Map<number, Map<number, StoredDefinition>>();
   for (const definition of stored) {
     const { account, segment } = definition;
-    const known = conditions.get(account) ?? new Map<number, Condition>();
-    conditions.set(account, known.set(segment, conditionIn(definition)));
+    const known = definitions.get(account) ?? new Map<number, StoredDefinition>();
+    definitions.set(account, known.set(segment, definition));
   }
   return stored.map((definition) => {
-    const conditionOf = lookUp(definition.account, conditions.get(definition.account) ?? new Map());
+    const { account, segment, version } = definition;
+    const known = alone.get(segment);
+    if (known?.version === version) return known;
+    const conditionOf = lookUp(account, {
+      get(other) {
+        const target = definitions.get(account)?.get(other);
+        return target && conditionIn(target);
+      },
+    });
     try {
-      return segmentFrom(definition, conditionOf);
+      const found = segmentFrom(definition, conditionOf);
+      if (found.references.size === 0) alone.set(segment, found);
+      return found;
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error;
       // A newer version is to come, or it has been given up: what others refer to has been changed since.

@@ -30,7 +30,7 @@ import { createMembershipCache, createReadMembers, type ReadMembers } from './me
 import { copyEvents } from './merge.ts';
 import { createReadFamily, type ReadFamily } from './families.ts';
 import { createPopulations, type Populations } from './populations.ts';
-import { createRegistry } from './registry.ts';
+import { createRegistry, type SegmentInForce } from './registry.ts';
 import { createScopes } from './scopes.ts';
 import { usesOf } from './uses.ts';
 import { takeOver, type NewEntry, type WriterDeps } from './writer.ts';
@@ -53,6 +53,8 @@ export interface Owner extends Shared {
 
 /** What all partitions of a process share. */
 export interface Shared {
+  /** Segments in force that refer to no others: as they are to be evaluated, by their numbers. */
+  alone: Map<number, SegmentInForce>;
   populations: Populations;
   families: ReadFamily;
   /** One partition at a time is audited. */
@@ -64,6 +66,7 @@ export interface Shared {
 
 export function createShared(deps: PartitionDeps): Shared {
   return {
+    alone: new Map(),
     populations: createPopulations(deps),
     families: createReadFamily(deps.mysql),
     audits: { isTaken: false },
@@ -100,7 +103,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, families, audits, histories, members, looks, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, alone, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition);
   // A predecessor may have taken news whose data are still on their way.
@@ -110,7 +113,8 @@ export async function openPartition(
   const known = createKnownProfiles(deps, deps.knownLimits, histories);
   const debts = createDebts(deps.mysql);
   const scopes = createScopes(deps.mysql);
-  for (const segment of inForceTogether(await readInForce(deps.mysql.db, partition))) registry.put(segment);
+  for (const segment of inForceTogether(await readInForce(deps.mysql.db, partition), alone))
+    registry.put(segment);
   const accounts = [...registry.accounts()];
   await scopes.load(accounts.flatMap(([, { segments }]) => [...segments.values()]));
   /** Accounts with profiles in this partition: the clock leaves the others alone. */
@@ -299,6 +303,7 @@ export async function openPartition(
           const suspects = audit.suspectsBehind(message.mark);
           if (suspects) await repair(suspects);
         } else {
+          alone.delete(message.segment);
           definer.drop(message.segment);
           registry.remove(message.segment);
           cache.forget(message.segment);

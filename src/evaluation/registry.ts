@@ -152,8 +152,24 @@ function createIndex() {
   };
 }
 
+/** Partitions of a process share conditions. */
+const known = new WeakMap<NormalCondition, LookedAt>();
+
 /** What a condition depends on. Attributes as changes name them: paths, those of predictions too, and consents. */
-export function lookedAt(condition: NormalCondition) {
+export interface LookedAt {
+  metrics: ReadonlySet<string>;
+  attributes: ReadonlySet<string>;
+  edges: readonly Edge[];
+  midnights: boolean;
+}
+
+export function lookedAt(condition: NormalCondition): LookedAt {
+  const found = known.get(condition) ?? lookAt(condition);
+  known.set(condition, found);
+  return found;
+}
+
+function lookAt(condition: NormalCondition): LookedAt {
   const { metrics, attributes, predictions, consents } = dependenciesOf(condition);
   const times = criteriaOf(condition).map(timeEdgesOf);
   return {
