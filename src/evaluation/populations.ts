@@ -142,8 +142,9 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse; 
     const begun = gathering.get(alike);
     const first = begun?.requests[0]?.request.at ?? at;
     const isApart = Math.abs(first - at) > INSTANTS_DIFFER_BY_MS;
-    if (begun && !isApart) return begun;
     const key = isApart ? `${alike}:${at}` : alike;
+    const same = gathering.get(key);
+    if (same) return same;
     const requests: Asked[] = [];
     let start = () => {};
     const staged = new Promise<Staged>((resolve, reject) => {

@@ -106,6 +106,19 @@ it('a partition that does not come is not waited for, and does it alone later', 
   expect(second.run).not.toBe(first.run);
 });
 
+it('who asks at another instant is answered, also where several ask at that one', async () => {
+  const populations = createPopulations({ mysql, clickhouse, clock: systemClock });
+  const [one, two, three] = partitions.filter((partition) => requestOf(partition, 3).chunks.length > 0);
+  const { signal } = new AbortController();
+  const ahead = (partition = 0) => ({ ...requestOf(partition, 3), at: NOW + 10_000 });
+  const all = await Promise.all([
+    populations.compute(requestOf(one ?? 0, 3), signal),
+    populations.compute(ahead(two), signal),
+    populations.compute(ahead(three), signal),
+  ]);
+  expect(all.map(({ at }) => at - NOW)).toEqual([one, 10_000, 10_000]);
+});
+
 it('what nobody needs any more is not computed', async () => {
   const populations = createPopulations({ mysql, clickhouse, clock: systemClock });
   for (const partition of partitions) populations.join(partition);
