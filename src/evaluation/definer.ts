@@ -186,6 +186,8 @@ export function createDefiner(
   async function beginMore(): Promise<void> {
     for (const [segment, { account, version }] of later) {
       if (!forming.hasRoom(account)) continue;
+      // News may have been taken ahead of their data, and only those that come from here on are noted.
+      await parts.stored();
       later.delete(segment);
       await define(account, segment, version);
     }
