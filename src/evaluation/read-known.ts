@@ -43,12 +43,21 @@ export async function readKnown(
   wanted: readonly Wanted[],
   limit: number,
 ): Promise<KnownFacts[]> {
-  const found = new Map(wanted.map((one): [string, KnownFacts] => [placeOf(one), nothingKnown()]));
-  const usesOf = new Map(wanted.map(({ account, uses }) => [account, uses]));
+  // Those of one account may look at different things: a segment is not in force in all partitions at once.
+  const found = new Map(
+    wanted.map((one): [string, { facts: KnownFacts; uses: Uses }] => [
+      placeOf(one),
+      { facts: nothingKnown(), uses: one.uses },
+    ]),
+  );
   /** A metric's id is of one account. */
   const names = new Map<number, string>();
   const [paths, attributes] = [new Set<string>(), new Set<string>()];
-  for (const { metrics, uses } of new Map(wanted.map((one) => [one.account, one])).values()) {
+  const [seen, seenIds] = [new Set<Uses>(), new Set<ReadonlyMap<string, number>>()];
+  for (const { metrics, uses } of wanted) {
+    if (seen.has(uses) && seenIds.has(metrics)) continue;
+    seen.add(uses);
+    seenIds.add(metrics);
     for (const [name, ofMetric] of uses.metrics) {
       const id = metrics.get(name);
       if (id !== undefined) names.set(id, name);
@@ -94,17 +103,17 @@ export async function readKnown(
         ),
   ]);
   for (const row of events) {
-    const facts = found.get(placeOf(row));
-    const uses = usesOf.get(row.account);
-    if (!facts || !uses) continue;
+    const one = found.get(placeOf(row));
+    if (!one) continue;
+    const { facts, uses } = one;
     const tooMuch = row.events.length > limit || Number(row.longest) > LONGEST;
     facts.events = tooMuch ? null : row.events.map((event) => eventOf(event, names, uses));
   }
   for (const row of traits) {
-    const facts = found.get(placeOf(row));
-    if (facts && usesOf.get(row.account)?.attributes.has(row.attribute)) addTrait(facts, row);
+    const one = found.get(placeOf(row));
+    if (one?.uses.attributes.has(row.attribute)) addTrait(one.facts, row);
   }
-  return wanted.map((one) => found.get(placeOf(one)) ?? nothingKnown());
+  return wanted.map((one) => found.get(placeOf(one))?.facts ?? nothingKnown());
 }
 
 const AT_PLACES = '(account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})';

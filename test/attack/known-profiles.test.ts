@@ -1,7 +1,12 @@
 /** What is kept in memory of profiles is what ClickHouse would say, whatever news come, come twice, or are too long. */
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
+import {
+  createHistories,
+  createKnownProfiles,
+  KNOWN_LIMITS,
+  type KnownLimits,
+} from '../../src/evaluation/known-profiles.ts';
 import { usesOf } from '../../src/evaluation/uses.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventKey, eventLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
@@ -218,4 +223,25 @@ it('news that arrive in ClickHouse while a history is read there are in what was
   // Settled meanwhile, and so forgotten; the reading may have begun before.
   lack([]);
   expect(await answer).toEqual([true]);
+});
+
+it('partitions that look at different things in an account read each what it looks at', async () => {
+  const { account, order, write } = setUp(orders(1));
+  await order(1, { colour: 'red' });
+  await write(1, 1, 'properties.plan', 'pro');
+  await write(2, 1, 'properties.plan', 'pro');
+  const metrics = new Map([[METRIC, 1]]);
+  const all = { metrics: new Map([[METRIC, new Set(['colour'])]]), attributes: new Set(['properties.plan']) };
+  const none = { metrics: new Map(), attributes: new Set<string>() };
+  const read = createHistories({ clickhouse, mysql });
+  // What two partitions ask goes together; a definition is not in force in both of them at once.
+  const [first, second] = await read([
+    { account, profile: 1, metrics, uses: all },
+    { account, profile: 2, metrics: new Map<string, number>(), uses: none },
+  ]);
+  expect(first?.attributes).toEqual(new Map([['properties.plan', 'pro']]));
+  expect(first?.events?.map(({ metric, properties }) => [metric, [...properties]])).toEqual([
+    [METRIC, [['colour', 'red']]],
+  ]);
+  expect(second?.attributes).toEqual(new Map());
 });
