@@ -34,19 +34,23 @@ export interface Crossed {
 /** Edges that are looked for together. */
 const EDGES_PER_QUERY = 20_000;
 const PROFILES_PER_PAGE = 5_000;
-/** Of more crossings of one edge by one profile within one slice the last ones are looked at. */
+/** Of more past crossings of one edge by one profile within one slice the last ones are looked at. */
 const CROSSINGS_PER_EDGE = 1_000;
+/** Of those still to come the first ones: each of them may be the one that counts. More than anybody remembers. */
+const CROSSINGS_AHEAD = 100_000;
 
 /**
  * Pages of profiles, those of an account in ascending order, each profile with all that it has crossed: that is what it
- * is dated by. The slices are of different accounts and of the same stretch of time.
+ * is dated by. The slices are of different accounts and of the same stretch of time, of which what is behind `present`
+ * (epoch milliseconds) is still to come.
  */
 export async function* findCrossings(
   clickhouse: ClickHouse,
   slices: readonly Slice[],
+  present: number,
 ): AsyncGenerator<CrossingProfile[]> {
   for (const group of together(slices)) {
-    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)]);
+    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)], present);
   }
 }
 
@@ -55,13 +59,14 @@ export function findCrossingsOf(
   clickhouse: ClickHouse,
   slice: Slice,
   profiles: readonly number[],
+  present: number,
 ): AsyncGenerator<CrossingProfile[]> {
-  return crossingsOf(clickhouse, departuresOfProfiles(slice, profiles));
+  return crossingsOf(clickhouse, departuresOfProfiles(slice, profiles), present);
 }
 
 export async function crossedBetween(clickhouse: ClickHouse, slice: Slice): Promise<Crossed> {
   const first = new Map<number, number>();
-  for await (const page of findCrossings(clickhouse, [slice])) {
+  for await (const page of findCrossings(clickhouse, [slice], slice.after)) {
     for (const { profile, crossings } of page) {
       first.set(profile, Math.min(...crossings.map(({ instant }) => instant)));
     }
@@ -95,13 +100,14 @@ const ofPlaces = (a: Place, b: Place) => a.account - b.account || a.profile - b.
 async function* crossingsOf(
   clickhouse: ClickHouse,
   parts: readonly Part[],
+  present: number,
 ): AsyncGenerator<CrossingProfile[]> {
   for (let from: Place = { account: 0, profile: 0 }; ;) {
     const found = new Map<string, CrossingProfile>();
     // Behind the last profile of a full page there may be more in that part: there the next round begins.
     let through: Place | null = null;
     for (const part of parts) {
-      const page = await readPage(clickhouse, part, from);
+      const page = await readPage(clickhouse, part, from, present);
       for (const { account, profile, crossings } of page) {
         const key = `${account}:${profile}`;
         const before = found.get(key)?.crossings ?? [];
@@ -142,14 +148,23 @@ function arrivals(slices: readonly Slice[]): Part[] {
   return [{ select, edges: names.map(([metric]) => ({ source: { of: 'event', metric }, offset: 0 })) }];
 }
 
-async function readPage(clickhouse: ClickHouse, part: Part, from: Place): Promise<CrossingProfile[]> {
+async function readPage(
+  clickhouse: ClickHouse,
+  part: Part,
+  from: Place,
+  present: number,
+): Promise<CrossingProfile[]> {
   const parameters = createParameters();
+  const now = parameters.add('Int64', present);
   const rows = await query<Place & { crossings: [string, string[]][] }>(
     clickhouse,
     `SELECT account, profile, groupArray((edge, instants)) AS crossings
      FROM (
        SELECT account, profile, edge,
-         arraySlice(arrayReverseSort(groupUniqArray(instant)), 1, ${CROSSINGS_PER_EDGE}) AS instants
+         arrayConcat(
+           arraySlice(arrayReverseSort(groupUniqArrayIf(instant, instant <= ${now})), 1, ${CROSSINGS_PER_EDGE}),
+           arraySlice(arraySort(groupUniqArrayIf(instant, instant > ${now})), 1, ${CROSSINGS_AHEAD})
+         ) AS instants
        FROM (${part.select(parameters)})
        WHERE (account, profile)
          >= (${parameters.add('UInt32', from.account)}, ${parameters.add('UInt32', from.profile)})

@@ -196,6 +196,7 @@ export function createForeseen(
     for await (const page of findCrossings(
       clickhouse,
       slices.map((slice) => ({ ...slice, through })),
+      until,
     )) {
       const mine = page.filter(isMine);
       if (isKept) addPage(stretch, mine);
@@ -231,17 +232,18 @@ export function createForeseen(
 
   /** Who has got events that nobody has named: they are looked at to the end of what is foreseen. */
   async function lookAgain(
+    kept: readonly Stretch[],
     slices: readonly Slice[],
     after: number,
     until: number,
   ): Promise<CrossingProfile[]> {
     const found: CrossingProfile[] = [];
-    for (const stretch of coming ? [...stretches, coming] : stretches) {
+    for (const stretch of kept) {
       for (const slice of slices) {
         const watch = stretch.accounts.get(slice.account);
         if (!watch || watch.unknown.size === 0) continue;
         const wanted = { ...slice, after: Math.max(after, stretch.after), through: stretch.through };
-        for await (const page of findCrossingsOf(clickhouse, wanted, [...watch.unknown])) {
+        for await (const page of findCrossingsOf(clickhouse, wanted, [...watch.unknown], until)) {
           addPage(stretch, page);
           found.push(...page.flatMap((one) => by(one, until) ?? []));
         }
@@ -255,9 +257,14 @@ export function createForeseen(
    * What has come since a stretch was looked at, accounts, edges and metrics, and dates that the news leave open: it is
    * looked for once, to the end of the stretch.
    */
-  async function lookFor(slices: readonly Slice[], after: number, until: number): Promise<CrossingProfile[]> {
+  async function lookFor(
+    kept: readonly Stretch[],
+    slices: readonly Slice[],
+    after: number,
+    until: number,
+  ): Promise<CrossingProfile[]> {
     const found: CrossingProfile[] = [];
-    for (const stretch of coming ? [...stretches, coming] : stretches) {
+    for (const stretch of kept) {
       const from = stretch.after > after ? stretch.after : Math.min(after, unlearnt);
       const span = { after: from, through: stretch.through };
       const missing = slices.flatMap((slice) => {
@@ -266,7 +273,7 @@ export function createForeseen(
         stretch.accounts.set(slice.account, { ...watchOf(slice), unknown: watch?.unknown ?? new Set() });
         return [{ ...slice, ...span, edges: slice.edges.filter((edge) => !knows(watch, slice, edge)) }];
       });
-      for await (const page of findCrossings(clickhouse, missing)) {
+      for await (const page of findCrossings(clickhouse, missing, until)) {
         const mine = page.filter(isMine);
         addPage(stretch, mine);
         found.push(...mine.flatMap((one) => by(one, until) ?? []));
@@ -313,11 +320,13 @@ export function createForeseen(
         );
         return;
       }
+      // Also when the one that is coming turns out to be too much meanwhile.
+      const kept = coming ? [...stretches, coming] : stretches;
       const found = due(after, until);
       for (const one of late.values()) addTo(found, one);
       late.clear();
-      for (const one of await lookAgain(slices, after, until)) addTo(found, one);
-      for (const one of await lookFor(slices, after, until)) addTo(found, one);
+      for (const one of await lookAgain(kept, slices, after, until)) addTo(found, one);
+      for (const one of await lookFor(kept, slices, after, until)) addTo(found, one);
       if (stretches.length > 0 && !coming && end - until < aheadMs * RENEWED_AT) {
         coming = begin(slices, end, end + aheadMs);
         void renew(coming, slices);

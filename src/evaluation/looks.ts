@@ -12,7 +12,7 @@ import { edgeName, type Edge } from './registry.ts';
 import type { Slice } from './slice.ts';
 
 export interface Wanted {
-  /** Of one stretch of time. */
+  /** Of one stretch of time, which is still to come. */
   slices: readonly Slice[];
   /** Whatever others want is among it. False: no more. */
   take: (page: readonly CrossingProfile[]) => boolean;
@@ -27,7 +27,8 @@ export function createLooks(clickhouse: ClickHouse): Looks {
   const ask = gathered({ atOnce: 1, most: MOST_TOGETHER }, async (all: readonly Wanted[]) => {
     for (const group of ofSameTime(all)) {
       let takers = group.map(({ take }) => take);
-      for await (const page of findCrossings(clickhouse, unionOf(group))) {
+      const slices = unionOf(group);
+      for await (const page of findCrossings(clickhouse, slices, slices[0]?.after ?? 0)) {
         takers = takers.filter((take) => take(page));
         if (takers.length === 0) break;
       }

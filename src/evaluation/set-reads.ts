@@ -71,7 +71,7 @@ export async function findCrossers(
     after: Math.min(...timed.map(({ at }) => at)),
     through,
   };
-  const pages = findCrossings(clickhouse, [slice]);
+  const pages = findCrossings(clickhouse, [slice], through);
   let crossing = 0;
   for await (const page of pages) {
     crossing += page.length;

@@ -26,7 +26,7 @@ export async function mayHaveTurned(
   const edges = found.flatMap(({ crossings }) =>
     crossings.flatMap(({ source, ages }) => ages.map((offset) => ({ source, offset }))),
   );
-  const pages = findCrossings(deps.clickhouse, [{ ...scope, edges, after, through }]);
+  const pages = findCrossings(deps.clickhouse, [{ ...scope, edges, after, through }], through);
   return (await pages.next()).done !== true;
 }
 

@@ -242,3 +242,22 @@ test('minutes that were looked for one after the other miss nobody at their bord
   const exits = (await changes()).filter((change) => change.startsWith('EXITED'));
   expect(exits).toEqual(Array.from({ length: 20 }, (_, i) => `EXITED TIME ${31 + i * 13}`));
 });
+
+test('of a profile with more crossings than a look of the past remembers, the first ones still come', async () => {
+  await segment({ event: { metric: 'Viewed', is: { atLeast: 1_150 }, within: { last: 'PT4H' } } });
+  const profile = { externalId: 'busy' };
+  for (let sent = 0; sent < 1_200; sent += 600) {
+    const events = Array.from({ length: 600 }, (_, i) => ({
+      metric: 'Viewed',
+      profile,
+      time: start - 20 * SECOND + (sent + i) * 10,
+    }));
+    assert.equal((await acceptEvents(world, account, events)).accepted, 600);
+    await world.settle();
+  }
+  const hours = 4 * 3_600 - 20;
+  await pass(hours - 60);
+  const before = await changes();
+  await pass(hours + 1);
+  expect((await changes()).slice(before.length)).toEqual([`EXITED TIME ${hours + 0.5}`]);
+});
