@@ -35,7 +35,7 @@ export interface PartitionClock {
   /** News that have been taken. */
   note(account: number, changes: readonly ProfileChange[]): void;
   /** Before anything else is evaluated about these profiles: what the beginning of a day has turned for them. */
-  settle(profiles: ReadonlyMap<number, Iterable<number>>): Promise<void>;
+  settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void>;
 }
 
 /** What the partition has. */
@@ -97,7 +97,18 @@ export function createPartitionClock(
       return new Map([...answers].map(([account, { truths }]) => [account, truths]));
     };
     const dated = await dateDifferences(found, turnings, until, ask);
-    await write(dated.sort((a, b) => a.reason.at - b.reason.at));
+    // Accounts one after the other: what is put down for each of them goes together.
+    await write(dated.sort((a, b) => a.segment.account - b.segment.account || a.reason.at - b.reason.at));
+  }
+
+  async function settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void> {
+    const open = [...profiles].flatMap(([account, numbers]) => days.of(account, numbers));
+    const inOrder = [...groupBy(open, ({ at }) => at)].sort(([one], [other]) => one - other);
+    for (const [at, together] of inOrder)
+      await takeTurnings(
+        together.flatMap(({ turnings }) => turnings),
+        at,
+      );
   }
 
   return {
@@ -108,12 +119,7 @@ export function createPartitionClock(
     },
     hasMore: () => days.areOpen(),
     note: (account, changes) => foreseen.note(account, changes),
-    async settle(profiles) {
-      await takeTurnings(
-        [...profiles].flatMap(([account, numbers]) => days.of(account, numbers)),
-        through,
-      );
-    },
+    settle,
     async tick() {
       // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
       const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
@@ -128,14 +134,20 @@ export function createPartitionClock(
       }
       const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
       for await (const page of foreseen.crossings(slices)) {
-        const turnings = [...groupBy(page, ({ account }) => account)].flatMap(([account, crossed]) => {
+        const byAccount = groupBy(page, ({ account }) => account);
+        await settle(
+          new Map(
+            [...byAccount].map(([account, of]) => [account, new Set(of.map(({ profile }) => profile))]),
+          ),
+        );
+        const turnings = [...byAccount].flatMap(([account, crossed]) => {
           const index = registry.account(account);
-          const begun = [...(midnights.get(account) ?? []), ...days.openIn(account)];
-          return index ? turningsOf(index, crossed, begun) : [];
+          return index ? turningsOf(index, crossed, midnights.get(account) ?? []) : [];
         });
         await takeTurnings(turnings, until);
       }
-      await takeTurnings(days.next() ?? [], until);
+      const page = days.next();
+      if (page) await takeTurnings(page.turnings, page.at);
       for (const slice of slices) {
         const begun = midnights.get(slice.account) ?? [];
         if (begun.length > 0) await beginDay(slice, begun);

@@ -8,29 +8,34 @@ import { turnedByDay, type DayChange, type Turned } from './midnights.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
 import { beginningsOf, type Turning } from './turnings.ts';
 
+/** What a day may have turned, which is looked at as it was at an instant just behind its beginning. */
+export interface DayTurnings {
+  at: number;
+  turnings: Turning[];
+}
+
 export interface Days {
   /** Whether somebody has not been looked at yet. */
   areOpen(): boolean;
   /** When the first of them has begun; Infinity: none is open. */
   since(): number;
-  /** Beginnings of days of the account that are open. */
-  openIn(account: number): readonly number[];
   /** `segments`: those that look at days, and whether directly. */
   begin(
     change: DayChange,
     midnights: readonly number[],
     segments: ReadonlyMap<SegmentInForce, boolean>,
   ): void;
-  /** What of these profiles may be open; they are looked at now. */
-  of(account: number, profiles: Iterable<number>): Turning[];
+  /** What of these profiles may be open, day by day; they are looked at now. */
+  of(account: number, profiles: ReadonlySet<number>): DayTurnings[];
   /** The next page, or null: it is still being read. Throws what reading it has failed with. */
-  next(): Turning[] | null;
+  next(): DayTurnings | null;
   /** Whether `next` has something to say. */
   isRead(): boolean;
 }
 
 interface Day {
   account: number;
+  at: number;
   midnights: readonly number[];
   segments: ReadonlyMap<SegmentInForce, boolean>;
   pages: AsyncGenerator<Turned>;
@@ -52,39 +57,32 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
     );
   }
 
-  const openIn = (account: number) => open.flatMap((day) => (day.account === account ? day.midnights : []));
-
   /** When a segment was edited, all of its members have been compared since. */
-  function turnings({ account, segments }: Day, profile: number, of: Iterable<SegmentInForce>): Turning[] {
+  function turnings({ midnights, segments }: Day, profile: number, of: Iterable<SegmentInForce>): Turning[] {
     return [...of].flatMap((segment) => {
       if (registry.get(segment.segment) !== segment) return [];
-      // Also of another day that has begun before this one was done.
-      return [{ profile, segment, instants: beginningsOf(openIn(account), segments.get(segment)) }];
+      return [{ profile, segment, instants: beginningsOf(midnights, segments.get(segment)) }];
     });
   }
 
   return {
     areOpen: () => open.length > 0,
     since: () => Math.min(...open.flatMap((day) => day.midnights)),
-    openIn,
     begin(change, midnights, segments) {
-      const { account } = change;
+      const { account, after: at } = change;
       const pages = turnedByDay(clickhouse, change, segments.keys());
-      const day: Day = { account, midnights, segments, pages, done: new Set(), result: undefined };
+      const day: Day = { account, at, midnights, segments, pages, done: new Set(), result: undefined };
       readOn(day);
       open.push(day);
     },
-    of: (account, profiles) => {
-      const days = open.filter((day) => day.account === account);
-      if (days.length === 0) return [];
-      return [...profiles].flatMap((profile) =>
-        days.flatMap((day) => {
-          if (day.done.has(profile)) return [];
-          day.done.add(profile);
-          return turnings(day, profile, day.segments.keys());
-        }),
-      );
-    },
+    of: (account, profiles) =>
+      open.flatMap((day) => {
+        if (day.account !== account) return [];
+        const left = [...profiles].filter((profile) => !day.done.has(profile));
+        for (const profile of left) day.done.add(profile);
+        const found = left.flatMap((profile) => turnings(day, profile, day.segments.keys()));
+        return found.length > 0 ? [{ at: day.at, turnings: found }] : [];
+      }),
     next() {
       const [day] = open;
       if (!day?.result) return null;
@@ -92,12 +90,14 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
       const { turned } = day.result;
       if (turned === null) {
         open.shift();
-        return [];
+        return { at: day.at, turnings: [] };
       }
       readOn(day);
-      return turned.flatMap(([profile, segments]) =>
-        day.done.has(profile) ? [] : turnings(day, profile, segments),
-      );
+      const left = turned.filter(([profile]) => !day.done.has(profile));
+      return {
+        at: day.at,
+        turnings: left.flatMap(([profile, segments]) => turnings(day, profile, segments)),
+      };
     },
     isRead: () => open[0]?.result !== undefined || open.length === 0,
   };

@@ -196,6 +196,7 @@ export async function openPartition(
   /** All merges of an account that wait, together: one by one they would hold up everything behind them. */
   async function takeMerges(account: number, merges: MergeMessage[]): Promise<void> {
     await stored();
+    await clock.settle(new Map([[account, new Set(merges.map(({ target }) => target))]]));
     await copyEvents(deps, partition, account, merges);
     // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
     // had committed before carrying, so looking now, after the copy, misses none.
@@ -258,7 +259,7 @@ export async function openPartition(
 
   async function repair(suspects: Suspects): Promise<void> {
     const { segment, profiles } = suspects;
-    await clock.settle(new Map([[segment.account, profiles]]));
+    await clock.settle(new Map([[segment.account, new Set(profiles)]]));
     // What is kept in memory may be what is wrong.
     cache.forget(segment.segment);
     known.forget(segment.account, profiles);

@@ -160,8 +160,52 @@ test('an edge that is crossed while a midnight is looked at has its own instant,
   release();
   await world.settle();
   await pass(midnight + 15_000);
-  // Left at midnight and back at 5 s are one look's: it is a member before and after.
-  expect(await told()).toEqual([exited(midnight + 15_000)]);
+  expect(await told()).toEqual([exited(midnight), entered(midnight + 5_000), exited(midnight + 15_000)]);
+});
+
+test('what a midnight has turned is not mixed up with an event that is stored before it is taken', async () => {
+  const account = await world.newAccount(0);
+  await segment(account, { event: { metric: 'Placed Order', within: { calendar: 'TODAY' } } });
+  const midnight = Math.ceil(world.clock.now() / DAY) * DAY;
+  await pass(midnight - 2);
+  await order(account, { time: midnight - 2 });
+  // Nobody's history is in memory any more.
+  await world.restart('evaluator', false);
+  const release = world.holdDays();
+  for (const after of [1_000, 10_000]) {
+    world.clock.set(midnight + after);
+    await sleep(1_000);
+  }
+  const again = { metric: 'Placed Order', profile: { externalId: 'a' }, time: midnight + 5_000 };
+  assert.equal((await acceptEvents(world, account, [again])).accepted, 1);
+  await sleep(1_000);
+  release();
+  await world.settle();
+  const told = (await changesOf(account)).slice(1);
+  expect(told).toEqual([exited(midnight), { kind: 'ENTERED', cause: 'EVENT', at: midnight + 10_000 }]);
+});
+
+test('what a midnight has turned is told before a merge adds events', async () => {
+  const account = await world.newAccount(0);
+  await segment(account, { event: { metric: 'Placed Order', within: { calendar: 'TODAY' } } });
+  const midnight = Math.ceil(world.clock.now() / DAY) * DAY;
+  await pass(midnight - 2);
+  await order(account, { time: midnight - 2 });
+  await acceptProfiles(world, account, [{ identifiers: { anonymousId: 'x' } }]);
+  await world.settle();
+  await world.restart('evaluator', false);
+  const release = world.holdDays();
+  world.clock.set(midnight + 10_000);
+  await sleep(1_000);
+  // Of another profile, which goes into the first.
+  const now = { metric: 'Placed Order', profile: { anonymousId: 'x' }, time: midnight };
+  assert.equal((await acceptEvents(world, account, [now])).accepted, 1);
+  await sleep(500);
+  await acceptProfiles(world, account, [{ identifiers: { externalId: 'a', anonymousId: 'x' } }]);
+  await sleep(1_500);
+  release();
+  await world.settle();
+  expect(await changesOf(account)).toContainEqual(exited(midnight));
 });
 
 test('an event leaves when a date in its properties has passed, for whoever has the event after a merge', async () => {
