@@ -122,7 +122,8 @@ function rowsNear(watched: readonly Watched[], { key, where, stretch }: Table) {
     for (const one of watched) {
       const [from, to] = [after - one.edge.offset, through - one.edge.offset];
       for (let ms = from; ; ms = Math.min(ms + unit, to)) {
-        const number = Math.floor(ms / unit);
+        // Dates before 1970 are cut towards it, times are not.
+        const number = `${Math.floor(ms / unit)} ${Math.trunc(ms / unit)}`;
         places.set(`${one.slice.account} ${one.key.join(' ')} ${number}`, [one.slice.account, one.key, ms]);
         if (ms === to) break;
       }
