@@ -41,9 +41,13 @@ interface Day {
   pages: AsyncGenerator<Turned>;
   /** Who has been looked at before their page came. */
   done: Set<number>;
-  /** Undefined: is being read. */
+  isBegun: boolean;
+  /** Undefined: is being read, or will be. */
   result: { turned: Turned | null } | { error: unknown } | undefined;
 }
+
+/** At some midnights a day begins in all accounts. */
+const READ_AT_ONCE = 2;
 
 export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
   const open: Day[] = [];
@@ -55,6 +59,13 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
       ({ done, value }) => void (day.result = { turned: done === true ? null : value }),
       (error: unknown) => void (day.result = { error }),
     );
+  }
+
+  function beginReading(): void {
+    for (const day of open.slice(0, READ_AT_ONCE)) {
+      if (!day.isBegun) readOn(day);
+      day.isBegun = true;
+    }
   }
 
   /** When a segment was edited, all of its members have been compared since. */
@@ -71,9 +82,9 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
     begin(change, midnights, segments) {
       const { account, after: at } = change;
       const pages = turnedByDay(clickhouse, change, segments.keys());
-      const day: Day = { account, at, midnights, segments, pages, done: new Set(), result: undefined };
-      readOn(day);
-      open.push(day);
+      const done = new Set<number>();
+      open.push({ account, at, midnights, segments, pages, done, isBegun: false, result: undefined });
+      beginReading();
     },
     of: (account, profiles) =>
       open.flatMap((day) => {
@@ -90,6 +101,7 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
       const { turned } = day.result;
       if (turned === null) {
         open.shift();
+        beginReading();
         return { at: day.at, turnings: [] };
       }
       readOn(day);
