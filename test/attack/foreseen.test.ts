@@ -1,0 +1,75 @@
+/** What is looked for ahead of its time, and a look that turns out to be too much in the middle of another. */
+import path from 'node:path';
+import type { QueryParams } from '@clickhouse/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { CrossingProfile } from '../../src/evaluation/crossings.ts';
+import { createForeseen } from '../../src/evaluation/foreseen.ts';
+import type { Wanted } from '../../src/evaluation/looks.ts';
+import type { Edge } from '../../src/evaluation/registry.ts';
+import type { EventRecord } from '../../src/ingest/records.ts';
+import { eventKey, eventLine, uuidOf } from '../../src/ingest/rows.ts';
+import { connectClickHouse, insertLines, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
+import { useEngines } from '../support/engines.ts';
+
+const engines = useEngines();
+const AHEAD_MS = 120_000;
+/** A border of stretches. */
+const NOW = Date.UTC(2040, 0, 1);
+let clickhouse: ClickHouse;
+beforeAll(async () => {
+  clickhouse = await connectClickHouse(engines.clickhouseUrl());
+  await migrateClickHouse(clickhouse, path.resolve('clickhouse'));
+});
+afterAll(() => clickhouse.close());
+
+it('an account that has come is looked for although the coming stretch is given up meanwhile', async () => {
+  const edge: Edge = { source: { of: 'event', metric: 'Seen' }, offset: 3_600_000 };
+  const edges = [edge];
+  const sliceOf = (account: number, after: number, through: number) => {
+    return { account, metrics: new Map([['Seen', account]]), timeZone: 'UTC', edges, after, through };
+  };
+  const leaves = NOW + 181_000;
+  const id = uuidOf(eventKey('seen'));
+  const event = { account: 2, uniqueId: id, value: null, currency: null, properties: {} };
+  const time = leaves - edge.offset;
+  const record = { ...event, time, arrivedAt: time } as unknown as EventRecord;
+  const line = eventLine(record, { event: id, metric: 2, profile: 7 }, new Map());
+  await insertLines(clickhouse, 'events', [line], id);
+
+  let coming: Wanted | null = null;
+  const pages = (): CrossingProfile[] =>
+    [1, 2].map((ms) => {
+      const crossings = [{ edge, instant: NOW + 2 * AHEAD_MS + ms }];
+      return { account: 1, profile: ms, crossings };
+    });
+  const client = Object.create(clickhouse.client, {
+    query: {
+      value: async (request: QueryParams) => {
+        if (request.query.includes('events_by_profile')) coming?.take(pages());
+        return clickhouse.client.query(request);
+      },
+    },
+  }) as ClickHouse['client'];
+  const looks = (wanted: Wanted) => {
+    coming = wanted;
+    return new Promise<void>(() => {});
+  };
+  const limits = { aheadMs: AHEAD_MS, crossings: 1 };
+  const foreseen = createForeseen({ ...clickhouse, client }, looks, () => true, limits);
+  const look = async (accounts: number[], after: number, through: number) => {
+    const found: number[] = [];
+    const slices = accounts.map((account) => sliceOf(account, NOW + after, NOW + through));
+    for await (const page of foreseen.crossings(slices)) {
+      for (const { account, crossings } of page)
+        for (const { instant } of crossings) found.push(account, instant);
+    }
+    return found;
+  };
+  expect(await look([1], -1_000, 0)).toEqual([]);
+  // So far that the next stretch is being looked at.
+  expect(await look([1], 0, 170_000)).toEqual([]);
+  expect(coming).not.toBeNull();
+  foreseen.note(1, [{ profile: 3, cause: 'MERGE', at: NOW, whole: true }]);
+  expect(await look([1, 2], 170_000, 182_000)).toEqual([2, leaves]);
+});
