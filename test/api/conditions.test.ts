@@ -363,3 +363,32 @@ it('a sample takes in those who come later too, and who is in it stays', async (
   expect(first).toEqual(wanted.filter((one) => one < 'p10'));
   expect(first.length % 10).not.toBe(0);
 });
+
+it('an edited segment that is LIVE has its new members already', async () => {
+  const { ask, segment, write } = await newAccount();
+  await write(profile('a', { properties: { plan: 'gold' } }), profile('b'));
+  const plan = (filter: object) => ({ property: { path: 'properties.plan', filter } });
+  const id = await segment(plan({ exists: false }));
+  const change = `mutation ($id: ID!, $input: SegmentUpdateInput!) {
+    segmentUpdate(id: $id, input: $input) { segment { version } userErrors { message } } }`;
+  const [nobody, gold, everybody] = [
+    plan({ text: { equals: 'silver' } }),
+    plan({ exists: true }),
+    { any: [plan({ exists: true }), plan({ exists: false })] },
+  ];
+  for (const [condition, count] of [
+    [everybody, 2],
+    [nobody, 0],
+    [gold, 1],
+    [nobody, 0],
+    [everybody, 2],
+  ] as const) {
+    const { segmentUpdate } = await ask(change, { id, input: { condition } });
+    expect(segmentUpdate.userErrors).toEqual([]);
+    await eventually(
+      () => ask('query ($id: ID!) { segment(id: $id) { status } }', { id }),
+      ({ segment: now }) => now.status === 'LIVE',
+    );
+    expect((await ask('query ($id: ID!) { segment(id: $id) { count } }', { id })).segment.count).toBe(count);
+  }
+});

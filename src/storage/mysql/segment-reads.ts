@@ -2,7 +2,7 @@
 import { and, asc, count, eq, gt, inArray, isNotNull, isNull, like, min, sql, type SQL } from 'drizzle-orm';
 import { EVALUATOR_PARTITIONS } from '../topics.ts';
 import type { Queries } from './connect.ts';
-import { evaluatorPartitions, segmentPartitions, segments, segmentVersions } from './schema.ts';
+import { evaluatorPartitions, segments, segmentVersions } from './schema.ts';
 
 export type SegmentStatus = 'COMPUTING' | 'LIVE' | 'FAILED';
 
@@ -36,8 +36,11 @@ const PRESENT_VERSION = and(
   eq(segmentVersions.version, segments.version),
 );
 
-/** How many evaluator partitions have brought the segment to its present version. */
-const POPULATED = sql<number>`(SELECT COUNT(*) FROM ${segmentPartitions} WHERE ${segmentPartitions.segment} = ${segments.id} AND ${segmentPartitions.version} = ${segments.version})`;
+/**
+ * How many evaluator partitions have brought the segment to its present version. The columns are written out: of a
+ * column in what is selected from one table, Drizzle leaves out the table, and `version = version` is true of any.
+ */
+const POPULATED = sql<number>`(SELECT COUNT(*) FROM segment_partitions WHERE segment_partitions.segment = segments.id AND segment_partitions.version = segments.version)`;
 
 /** Deleted ones too: the membership log goes on naming them. */
 export async function readSegments(
