@@ -15,6 +15,7 @@ import { durationWords } from './duration.ts';
 import type { When } from './filters.ts';
 import { distanceKm, isPlace, KM_PER_MILE } from './geo.ts';
 import { happened, matches, measureOf, type Measured } from './measures.ts';
+import { roundToMicros } from './numbers.ts';
 import { predictionPath } from './paths.ts';
 import { valueAt } from './reference.ts';
 import { isInSample } from './sample.ts';
@@ -78,7 +79,13 @@ function eventFinding(leaf: EventCriterion, facts: ProfileFacts, when: When): Fi
       ? 'never'
       : `${events.length === 1 ? 'once' : `${events.length} times`}, the last ${awayText(last, when.at)}`;
   const text = leaf.measure.kind === 'count' ? seen : `${actual ?? 'no value'} (${seen})`;
-  return { text, actual, missing: actual === null ? null : missingTo(leaf.is, actual) };
+  const missing = actual === null ? null : missingTo(leaf.is, actual);
+  // Sums are exact to six decimals, and so is what they lack: 100 less 99.6 is 0.4.
+  return {
+    text,
+    actual,
+    missing: leaf.measure.kind === 'sum' && missing !== null ? roundToMicros(missing) : missing,
+  };
 }
 
 function numberOf(measured: Measured): number | null {

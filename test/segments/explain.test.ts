@@ -60,6 +60,12 @@ describe('explain', () => {
       profile({}, [{ value: 2.5 }, { value: 4 }]),
       { text: '6.5 (2 times, the last 0 seconds ago)', actual: 6.5, missing: 3.5 },
     ],
+    [
+      'a sum that lacks a fraction',
+      order({ measure: { sum: '$value' }, is: { atLeast: 100.3 } }),
+      { ...ago(0, 0), events: ago(0, 0).events.map((event) => ({ ...event, value: 49.95 })) },
+      { actual: 99.9, missing: 0.4 },
+    ],
     ['no average', order({ measure: { average: '$value' } }), ago(1), { actual: null, missing: null }],
     [
       'half a sequence',
