@@ -8,7 +8,11 @@ const WEEK = 7 * DAY;
 
 const FIXED =
   /^P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,12})(?:[.,](\d{1,3}))?S)?)?$/;
+/** The same with any number of digits. */
+const ENDLESS = /^P(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:[.,]\d{1,3})?S)?)?$/;
 const CALENDAR = /^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:\d+W)?(?:(\d{1,9})D)?(?:T.*)?$/;
+
+const TOO_LONG = 'is too long; the longest is P3650D (ten years)';
 
 export type DurationResult = { ok: true; ms: number } | { ok: false; problem: string };
 
@@ -30,6 +34,7 @@ export function parseDuration(text: string): DurationResult {
     const days = amount(1) * 365 + amount(2) * 30 + amount(3);
     return { ok: false, problem: `has no fixed length; say P${days}D` };
   }
+  if (ENDLESS.test(text) && text !== 'P') return { ok: false, problem: TOO_LONG };
   return { ok: false, problem: 'is not an ISO 8601 duration; say for example PT30S, PT1H, P7D or P4W' };
 }
 
@@ -78,6 +83,6 @@ function secondsText(ms: number): string {
 /** What is wrong with the length of a window, or null. */
 export function durationRangeProblem(ms: number): string | null {
   if (ms < LIMITS.shortestDurationMs) return 'is too short; the shortest is PT1S';
-  if (ms > LIMITS.longestDurationMs) return 'is too long; the longest is P3650D (ten years)';
+  if (ms > LIMITS.longestDurationMs) return TOO_LONG;
   return null;
 }

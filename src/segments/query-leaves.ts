@@ -50,11 +50,12 @@ function leafOf(cursor: Cursor): [kind: string, input: ConditionInput] {
   if (channel !== undefined) return ['consent', consent(cursor, channel)];
   if (peek(cursor).kind === 'word' && peek(cursor).text.toLowerCase() === 'is') return isLeaf(cursor);
   const { offset } = peek(cursor);
-  const path = take(cursor, 'text', 'a path such as properties.plan') ?? plainProfilePath(cursor);
-  const input = { path, filter: valueFilter(cursor) };
-  return ['property', placed(cursor, input, 'path', offset)];
+  const path = take(cursor, 'text', A_PATH) ?? plainProfilePath(cursor);
+  return ['property', filtered(cursor, path, offset)];
 }
 
+/** Expected wherever a condition may begin, and nowhere else. */
+export const A_PATH = 'a path such as properties.plan';
 const NEVER = ['has not done', 'has never done', 'did not do', 'never did'];
 const CONSENTS = Object.fromEntries(
   Object.entries(CHANNEL_WORDS).map(([channel, word]) => [`${word} consent`, channel]),
@@ -176,8 +177,14 @@ function whereFilters(cursor: Cursor): ConditionInput[] {
 
 function whereFilter(cursor: Cursor): ConditionInput {
   const { offset } = peek(cursor);
-  const input = { path: path(cursor), filter: valueFilter(cursor) };
-  return placed(cursor, input, 'path', offset);
+  return filtered(cursor, path(cursor), offset);
+}
+
+/** A path that was typed at this offset, and the filter behind it. */
+function filtered(cursor: Cursor, path: string, offset: number): ConditionInput {
+  const behind = peek(cursor).offset;
+  const input = { path, filter: valueFilter(cursor) };
+  return placed(cursor, placed(cursor, input, 'path', offset), 'filter', behind);
 }
 
 /** One of them, or several in parentheses, joined by "and". */

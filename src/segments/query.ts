@@ -9,6 +9,7 @@ import {
   type ConditionErrorCode,
   type ParseResult,
 } from './parse.ts';
+import { PROFILE_PATHS } from './paths.ts';
 import type { ConditionInput } from './print.ts';
 import {
   accept,
@@ -21,7 +22,7 @@ import {
   reject,
   type Cursor,
 } from './query-cursor.ts';
-import { leaf } from './query-leaves.ts';
+import { A_PATH, leaf } from './query-leaves.ts';
 import { tokenize } from './query-lexer.ts';
 
 export interface QueryError {
@@ -126,15 +127,32 @@ function one(cursor: Cursor, depth: number): ConditionInput {
 
 function unexpected(cursor: Cursor): string {
   const { kind, text } = peek(cursor);
-  const expected = [...cursor.expected];
-  const named = expected.slice(0, EXPECTED_NAMED).join(', ');
   const found = kind === 'end' ? 'the end' : JSON.stringify(text.slice(0, 60));
-  const hint =
-    kind === 'word' && expected.includes('a path such as properties.plan')
-      ? '; several filters of one "where" stand in parentheses'
-      : '';
-  return `expected ${named}${expected.length > EXPECTED_NAMED ? ' or something else' : ''}, but found ${found}${hint}`;
+  if (cursor.expected.has(A_PATH))
+    return `expected a condition, such as ${CONDITIONS}, but found ${found}${hint(cursor)}`;
+  // Behind "is" at the beginning of a condition, only what begins with it helps.
+  const all = [...cursor.expected];
+  const beginning = all.filter((phrase) => phrase.startsWith('is '));
+  const expected = text.toLowerCase() === 'is' && beginning.length > 0 ? beginning : all;
+  const named = expected.slice(0, EXPECTED_NAMED).join(', ');
+  return `expected ${named}${expected.length > EXPECTED_NAMED ? ' or something else' : ''}, but found ${found}`;
 }
+
+const CONDITIONS = 'did Placed Order, email is set or properties.plan is "gold"';
+
+/** What someone may have meant by a word with which no condition begins. */
+function hint(cursor: Cursor): string {
+  const { kind, text } = peek(cursor);
+  if (kind !== 'word' || CONNECTIVES.has(text.toLowerCase())) return '';
+  const before = cursor.tokens.slice(0, cursor.position);
+  if (before.some((token) => token.kind === 'word' && token.text.toLowerCase() === 'where')) {
+    return '; several filters of one "where" stand in parentheses';
+  }
+  const same = PROFILE_PATHS.find((path) => path.toLowerCase() === text.toLowerCase());
+  return same ? `; say ${same}` : `; of a profile there are ${PROFILE_PATHS.join(', ')} and properties.NAME`;
+}
+
+const CONNECTIVES: ReadonlySet<string> = new Set(['and', 'or', 'then', 'where', 'is']);
 
 /** Where the value at a path of the input was typed, or the nearest thing around it. */
 function offsetOf(cursor: Cursor, input: unknown, path: readonly string[]): number {

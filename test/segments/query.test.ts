@@ -109,14 +109,18 @@ describe('parseQuery', () => {
   });
 
   it.each([
-    ['', 'line 1, column 1: expected not, (, has done in order'],
+    ['', 'line 1, column 1: expected a condition, such as did Placed Order, email is set or properties.plan'],
     ['did', 'line 1, column 4: expected a metric such as Placed Order or "viewed", but found the end'],
     ['did placed', 'line 1, column 5: expected a metric such as'],
     ['did Placed Order at lest 3 times', 'line 1, column 18: expected where'],
     ['email is set and\nphone is sett', 'line 2, column 10: expected not, a text in double quotes'],
-    ['email is set and\r\n  emial is set', 'line 2, column 3: expected not, ('],
+    ['email is set and\r\n  emial is set', 'line 2, column 3: expected a condition, such as'],
     ['email is in the last 3 moons', 'line 1, column 24: expected weeks, days, hours, minutes or seconds'],
-    ['did A where a is 1 and b is 2', 'line 1, column 24: expected not, ('],
+    ['did A where a is 1 and b is 2', 'line 1, column 24: expected a condition, such as'],
+    [
+      'is in Europe',
+      'line 1, column 1: expected is in the European Union, is in the United States, is outside',
+    ],
     ['email is "open', 'line 1, column 10: the text that begins here has no closing quote'],
     ["email is 'a'", 'line 1, column 10: texts stand in straight double quotes'],
     ['email is "\\x"', 'line 1, column 10: the text has an escape that JSON does not know'],
@@ -127,9 +131,13 @@ describe('parseQuery', () => {
       'sms consent (is subscribed and is unsubscribed)',
       'line 1, column 32: expected no second part about status',
     ],
-    ['email is set and email matches "("', 'line 1, column 18: "(" is not a regular expression'],
+    ['email is set and email matches "("', 'line 1, column 24: "(" is not a regular expression'],
     ['did A in the last P1M', 'line 1, column 7: "P1M" has no fixed length; say P30D'],
     ['did A in the last 4000 days', 'line 1, column 7: "P4000D" is too long'],
+    ['did A in the last 99999999999 days', 'line 1, column 7: "P99999999999D" is too long'],
+    ['properties.x is at least 1e19', 'line 1, column 14: is 10000000000000000000; numbers lie between'],
+    ['did A where (a is 1 and b is 1e19)', 'line 1, column 27: is 10000000000000000000'],
+    ['foo.x is set', 'line 1, column 1: expected a condition, such as'],
     ['the churn risk is in January', 'line 1, column 16: does not fit CHURN_RISK'],
     ['is within 5 km of postal code "1" in "US"', 'line 1, column 1: "1" in "US" is not known'],
     [
@@ -144,6 +152,16 @@ describe('parseQuery', () => {
 
   it('says how several filters of one "where" are written', () => {
     expect(firstError('did A where a is 1 and b is 2')).toMatch(/; several filters of one "where" stand in/);
+  });
+
+  it('says of a path that no profile has which there are', () => {
+    expect(firstError('plan is "gold"')).toMatch(
+      /; of a profile there are externalId, email, .* and properties.NAME$/,
+    );
+    expect(firstError('FirstName is "Ann"')).toMatch(/but found "FirstName"; say firstName$/);
+    for (const query of ['email is set and', 'email is set and or phone is set', '😀 is set']) {
+      expect(firstError(query)).not.toMatch(/of a profile|"where"/);
+    }
   });
 
   it('holds what is typed to the limits of conditions', () => {
