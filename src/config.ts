@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OperatorError } from './runtime/failure.ts';
+import { isTimeZone } from './segments/calendar.ts';
 import { LOG_LEVELS, type LogLevel } from './runtime/logger.ts';
 
 export const ROLES = ['api', 'ingest', 'evaluate'] as const;
@@ -12,6 +13,8 @@ export interface Config {
   dataDir: string;
   roles: ReadonlySet<Role>;
   bootstrapApiKey: string | null;
+  /** Of the first account, as the IANA names it. */
+  bootstrapTimezone: string;
   clickhouseUrl: string | null;
   /** Null: one server. */
   clickhouseCluster: string | null;
@@ -67,6 +70,12 @@ const variables = z.object({
     })
     .nullable()
     .default(null),
+  BOOTSTRAP_TIMEZONE: z
+    .string()
+    .refine(isTimeZone, {
+      error: (issue) => `is "${String(issue.input)}", which is no time zone; use a name like Europe/Berlin`,
+    })
+    .default('UTC'),
   CLICKHOUSE_URL: url(['http:', 'https:'], 'http://user:password@host:8123/tidemark')
     .nullable()
     .default(null),
@@ -114,6 +123,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     dataDir: values.DATA_DIR,
     roles: new Set(values.ROLES),
     bootstrapApiKey: values.BOOTSTRAP_API_KEY,
+    bootstrapTimezone: values.BOOTSTRAP_TIMEZONE,
     clickhouseUrl: values.CLICKHOUSE_URL,
     clickhouseCluster: values.CLICKHOUSE_CLUSTER,
     mysqlUrl: values.MYSQL_URL,

@@ -51,7 +51,10 @@ export async function startService(
     (it) => it.close(),
   );
   await log.ensureTopics(TOPICS);
-  const { createdKey } = await bootstrapAccount(mysql, { key: config.bootstrapApiKey });
+  const { createdKey } = await bootstrapAccount(mysql, {
+    key: config.bootstrapApiKey,
+    timezone: config.bootstrapTimezone,
+  });
   addChecks(health, storage, log);
 
   const deps = { log, mysql, clickhouse, clock, logger };

@@ -231,14 +231,17 @@ describe('the first account', () => {
     await mysql.pool.query('DELETE FROM accounts');
     try {
       const key = `given-${Math.random()}`;
-      const made = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccount(mysql, { key })));
+      const given = { key, timezone: 'Europe/Berlin' };
+      const made = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccount(mysql, given)));
+      const [zones] = await mysql.pool.query('SELECT timezone FROM accounts');
+      expect(zones).toEqual([{ timezone: 'Europe/Berlin' }]);
       expect(new Set(made.map(({ account }) => account)).size).toBe(1);
       expect(made.map(({ createdKey }) => createdKey)).toEqual([null, null, null, null]);
       const [rows] = await mysql.pool.query('SELECT account, scopes FROM api_keys WHERE secret_hash = ?', [
         hashSecret(key),
       ]);
       expect(rows).toEqual([{ account: made[0]?.account, scopes: 'ADMIN' }]);
-      expect(await bootstrapAccount(mysql, { key: null })).toEqual({
+      expect(await bootstrapAccount(mysql, { key: null, timezone: 'UTC' })).toEqual({
         account: made[0]?.account,
         createdKey: null,
       });
@@ -253,10 +256,10 @@ describe('the first account', () => {
     const api = start();
     const { mysql, url } = api;
     const key = `later-${Math.random()}`;
-    await bootstrapAccount(mysql, { key });
+    await bootstrapAccount(mysql, { key, timezone: 'UTC' });
     expect((await post(url, { query: '{ account { name } }' }, key)).data.account.name).toBe('Default');
     await mysql.pool.query('UPDATE api_keys SET revoked_at = 1 WHERE secret_hash = ?', [hashSecret(key)]);
-    await bootstrapAccount(mysql, { key });
+    await bootstrapAccount(mysql, { key, timezone: 'UTC' });
     await eventually(
       () => api.gql('{ account { name } }', undefined, { key }),
       (answer) => answer.status === 401,

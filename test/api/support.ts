@@ -82,7 +82,7 @@ async function start(
   const log = createEmbeddedLog({ pool: mysql.pool, logger });
   stops.push(() => log.close());
   await log.ensureTopics(TOPICS);
-  const { account, createdKey } = await bootstrapAccount(mysql, { key: null });
+  const { account, createdKey } = await bootstrapAccount(mysql, { key: null, timezone: 'UTC' });
   const deps = { log, mysql, clickhouse, clock, logger };
   const evaluator = await startEvaluator(deps);
   stops.push(() => evaluator.close());

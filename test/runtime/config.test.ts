@@ -9,6 +9,7 @@ test('an empty environment is a complete configuration, on embedded engines', ()
     dataDir: './.data',
     roles: new Set(['api', 'ingest', 'evaluate']),
     bootstrapApiKey: null,
+    bootstrapTimezone: 'UTC',
     clickhouseUrl: null,
     clickhouseCluster: null,
     mysqlUrl: null,
@@ -25,6 +26,7 @@ test('every variable is read', () => {
       DATA_DIR: '/data',
       ROLES: 'api, evaluate',
       BOOTSTRAP_API_KEY: '0123456789abcdef',
+      BOOTSTRAP_TIMEZONE: 'Europe/Berlin',
       CLICKHOUSE_URL: 'https://u:p@ch:8443/tidemark',
       CLICKHOUSE_CLUSTER: 'two-shards',
       MYSQL_URL: 'mysql://u:p@my:3306/tidemark',
@@ -37,6 +39,7 @@ test('every variable is read', () => {
     dataDir: '/data',
     roles: new Set(['api', 'evaluate']),
     bootstrapApiKey: '0123456789abcdef',
+    bootstrapTimezone: 'Europe/Berlin',
     clickhouseUrl: 'https://u:p@ch:8443/tidemark',
     clickhouseCluster: 'two-shards',
     mysqlUrl: 'mysql://u:p@my:3306/tidemark',
@@ -54,6 +57,7 @@ test('all mistakes are reported at once, each with its variable and remedy, and 
     ROLES: 'api,cook',
     KAFKA_BROKERS: 'a:1,b',
     LOG_LEVEL: 'loud',
+    BOOTSTRAP_TIMEZONE: 'Berlin',
   };
   let error: unknown;
   try {

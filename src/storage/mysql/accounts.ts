@@ -59,7 +59,7 @@ export function hashSecret(secret: string): string {
  */
 export async function bootstrapAccount(
   mysql: MySql,
-  { key }: { key: string | null },
+  { key, timezone }: { key: string | null; timezone: string },
 ): Promise<{ account: number; createdKey: string | null }> {
   const connection = await mysql.pool.getConnection();
   try {
@@ -67,7 +67,7 @@ export async function bootstrapAccount(
       "SELECT GET_LOCK(CONCAT('tidemark-bootstrap-', LEFT(SHA2(DATABASE(), 256), 16)), ?)",
       [LOCK_SECONDS],
     );
-    return await drizzle(connection).transaction((db) => bootstrap(db, key));
+    return await drizzle(connection).transaction((db) => bootstrap(db, key, timezone));
   } finally {
     // A connection that closes releases its named locks.
     connection.destroy();
@@ -77,6 +77,7 @@ export async function bootstrapAccount(
 async function bootstrap(
   db: Queries,
   key: string | null,
+  timezone: string,
 ): Promise<{ account: number; createdKey: string | null }> {
   const now = await databaseTime(db);
   const addKey = (account: number, secret: string) =>
@@ -91,7 +92,7 @@ async function bootstrap(
   const first = existing[0]?.id;
   if (first === undefined) {
     const secret = key ?? newSecret();
-    const [made] = await db.insert(accounts).values({ name: 'Default', createdAt: now });
+    const [made] = await db.insert(accounts).values({ name: 'Default', timezone, createdAt: now });
     await addKey(made.insertId, secret);
     return { account: made.insertId, createdKey: key === null ? secret : null };
   }
