@@ -14,6 +14,7 @@ import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } f
 import type { Looks } from './looks.ts';
 import { edgeName, type Edge } from './registry.ts';
 import type { Slice } from './slice.ts';
+import { CLOCKS_DIFFER_BY_MS } from './writer.ts';
 
 export interface Foreseen {
   /** News that have been taken. ClickHouse has them when `crossings` is called next. */
@@ -36,8 +37,6 @@ export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 
 
 /** Of `aheadMs`, what is left of the last stretch when the next one is looked at. */
 const RENEWED_AT = 0.7;
-/** How far the clocks of those who accept changes may be apart from ours. */
-const CLOCKS_DIFFER_BY_MS = 10_000;
 /** What is foreseen is kept by time, in parts of `aheadMs`. */
 const BUCKETS = 128;
 

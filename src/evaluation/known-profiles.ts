@@ -231,13 +231,14 @@ export function createKnownProfiles(
   async function metricIds(
     wanted: readonly { scope: ChangedScope; uses: Uses }[],
   ): Promise<Map<number, Map<string, number>>> {
-    const unknown = new Map<number, string[]>();
+    const unknown: { account: number; name: string }[] = [];
     const ids = new Map<number, Map<string, number>>();
     for (const { scope, uses } of wanted) {
       if (ids.has(scope.account)) continue;
       ids.set(scope.account, new Map(scope.metrics));
-      const names = [...uses.metrics.keys()].filter((name) => !scope.metrics.has(name));
-      if (names.length > 0) unknown.set(scope.account, names);
+      for (const name of uses.metrics.keys()) {
+        if (!scope.metrics.has(name)) unknown.push({ account: scope.account, name });
+      }
     }
     for (const { account, name, id } of await readMetricIdsOf(mysql.db, unknown))
       ids.get(account)?.set(name, id);

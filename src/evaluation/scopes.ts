@@ -33,7 +33,10 @@ export function createScopes(mysql: MySql): Scopes {
       }
       const [states, ids] = await Promise.all([
         readAccountStates(mysql.db, [...accounts]),
-        readMetricIdsOf(mysql.db, missing),
+        readMetricIdsOf(
+          mysql.db,
+          [...missing].flatMap(([account, names]) => [...names].map((name) => ({ account, name }))),
+        ),
       ]);
       for (const account of accounts) {
         const state = states.get(account);

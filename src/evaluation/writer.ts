@@ -89,7 +89,8 @@ const ENTRIES_PER_WRITE = 5_000;
 /** Entries held in memory on their way to ClickHouse. */
 const ENTRIES_WAITING = 20_000;
 const ENTRIES_PER_RECORD = 1_000;
-const CLOCKS_DIFFER_BY_MS = 10_000;
+/** How far the clocks of those who accept changes may be apart from ours. */
+export const CLOCKS_DIFFER_BY_MS = 10_000;
 
 const compress = promisify(deflate);
 const decompress = promisify(inflate);

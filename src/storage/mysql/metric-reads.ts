@@ -1,9 +1,10 @@
 /** Reading metrics and the names of properties. */
-import { and, asc, count, eq, gt, inArray, or } from 'drizzle-orm';
+import { and, asc, count, eq, gt, inArray, sql } from 'drizzle-orm';
+import type { RowDataPacket } from 'mysql2/promise';
 import type { Queries } from './connect.ts';
+import { pagesOf } from './pages.ts';
 import { metrics, propertyNames } from './schema.ts';
-
-const ACCOUNTS_PER_STATEMENT = 200;
+import { wanted } from './wanted.ts';
 
 export interface MetricRow {
   id: number;
@@ -24,24 +25,22 @@ export async function readMetrics(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Of the names, by account, those that have had an event. */
+/** Ids of those of the metrics, of any accounts, that have had an event. */
 export async function readMetricIdsOf(
   db: Queries,
-  names: ReadonlyMap<number, Iterable<string>>,
+  names: readonly { account: number; name: string }[],
 ): Promise<{ account: number; name: string; id: number }[]> {
-  const asked = [...names]
-    .map(([account, of]) => ({ account, of: [...of] }))
-    .filter(({ of }) => of.length > 0);
   const found: { account: number; name: string; id: number }[] = [];
-  for (let start = 0; start < asked.length; start += ACCOUNTS_PER_STATEMENT) {
-    const ofAccounts = asked
-      .slice(start, start + ACCOUNTS_PER_STATEMENT)
-      .map(({ account, of }) => and(eq(metrics.account, account), inArray(metrics.name, of)));
-    const rows = await db
-      .select({ account: metrics.account, name: metrics.name, id: metrics.id })
-      .from(metrics)
-      .where(or(...ofAccounts));
-    found.push(...rows);
+  for (const page of pagesOf(names)) {
+    const [rows] = (await db.execute(sql`
+      SELECT STRAIGHT_JOIN metrics.account, metrics.name, metrics.id
+      FROM ${wanted({ account: 'number', name: 'text' }, page)}
+      JOIN metrics
+        ON metrics.account = wanted.account
+        AND metrics.name = wanted.name`)) as unknown as [RowDataPacket[]];
+    for (const row of rows) {
+      found.push({ account: Number(row['account']), name: String(row['name']), id: Number(row['id']) });
+    }
   }
   return found;
 }

@@ -1,10 +1,9 @@
 /** Names as they appear: metrics and the properties of events and profiles. Registered once, cached for good. */
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
-import type { RowDataPacket } from 'mysql2/promise';
 import type { MySql, Queries } from './connect.ts';
-import { compareBytes, insertsOf, pagesOf } from './pages.ts';
+import { readMetricIdsOf } from './metric-reads.ts';
+import { compareBytes, insertsOf } from './pages.ts';
 import { metrics, propertyNames } from './schema.ts';
-import { wanted } from './wanted.ts';
 
 export const PROPERTY_KINDS = { text: 1, number: 2, boolean: 4, list: 8 } as const;
 export type PropertyKind = keyof typeof PROPERTY_KINDS;
@@ -51,14 +50,14 @@ export function createNameRegistry(mysql: MySql): NameRegistry {
         }
       }
       if (missing.length === 0) return found;
-      let rows = await findMetrics(mysql.db, missing);
+      let rows = await readMetricIdsOf(mysql.db, missing);
       if (rows.length < missing.length) {
         const present = new Set(rows.map(({ account, name }) => `${account}:${name}`));
         const absent = missing
           .filter(({ account, name }) => !present.has(`${account}:${name}`))
           .sort((a, b) => a.account - b.account || compareBytes(a.name, b.name));
         for (const page of insertsOf(absent)) await mysql.db.insert(metrics).ignore().values(page);
-        rows = await findMetrics(mysql.db, missing);
+        rows = await readMetricIdsOf(mysql.db, missing);
       }
       if (ids.size > CACHED_NAMES) ids.clear();
       for (const { account, name, id } of rows) {
@@ -99,26 +98,6 @@ export function createNameRegistry(mysql: MySql): NameRegistry {
       for (const [key, row] of fresh) kinds.set(key, row.kinds);
     },
   };
-}
-
-/** Those of the metrics, of any accounts, that exist. */
-async function findMetrics(
-  db: Queries,
-  names: readonly { account: number; name: string }[],
-): Promise<{ account: number; name: string; id: number }[]> {
-  const found: { account: number; name: string; id: number }[] = [];
-  for (const page of pagesOf(names)) {
-    const [rows] = (await db.execute(sql`
-      SELECT STRAIGHT_JOIN metrics.account, metrics.name, metrics.id
-      FROM ${wanted({ account: 'number', name: 'text' }, page)}
-      JOIN metrics
-        ON metrics.account = wanted.account
-        AND metrics.name = wanted.name`)) as unknown as [RowDataPacket[]];
-    for (const row of rows) {
-      found.push({ account: Number(row['account']), name: String(row['name']), id: Number(row['id']) });
-    }
-  }
-  return found;
 }
 
 /** Ids of those metrics that exist. */
