@@ -17,7 +17,7 @@ import {
   selectByHashes,
 } from './blocks.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
-import { dayNumber, hashedIdentities } from './measures.ts';
+import { dayNumber, enoughFor, hashedIdentities } from './measures.ts';
 import { selectByDistance } from './near.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { compileConsent } from './consents.ts';
@@ -206,7 +206,9 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
   const isShort = daysOf(criterion, scope) <= DAYS_OF_A_MASK;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);
-    return (isShort ? selectByFewDays : selectByDays)(day, measure.truth, rowsThat([]));
+    return isShort
+      ? selectByFewDays(day, measure.truth, rowsThat([]))
+      : selectByDays(day, enoughFor(criterion.is), measure.truth, rowsThat([]));
   }
   if (criterion.measure.kind === 'distinct') {
     const scans = hashedIdentities(criterion.measure.path, parameters).map(

@@ -94,6 +94,12 @@ export function decidingRow({ measure, is }: EventCriterion, parameters: Paramet
   return `${isSet} AND ${compareNumber(value, is, (bound) => parameters.add('Float64', bound))}`;
 }
 
+/** The least number of times with which the filter is as true as with any more. */
+export function enoughFor(is: NumberFilter): number {
+  if (is.op === 'between') return Math.floor(is.to) + 1;
+  return is.op === 'atLeast' || is.op === 'lessThan' ? Math.ceil(is.value) : Math.floor(is.value) + 1;
+}
+
 /** The day of an event on the account's calendar, as a number. */
 export function dayNumber(timeZone: string, parameters: Parameters): string {
   return `toInt32(toDate32(time, ${parameters.add('String', timeZone)}))`;

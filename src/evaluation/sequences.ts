@@ -66,11 +66,14 @@ export function compileSequence(
       return `(metric = ${parameters.add('UInt32', metricOf(metric))}${filters}) * ${2 ** bit}`;
     })
     .join(' + ');
-  const metrics = [...new Set(steps.map(({ metric }) => metricOf(metric)))];
+  // Of two, IN looks up every row in a table.
+  const metrics = [...new Set(steps.map(({ metric }) => metricOf(metric)))].map(
+    (metric) => `metric = ${parameters.add('UInt32', metric)}`,
+  );
   const needed = maskOf(links.map(({ step }) => step));
   return {
     match: [
-      `metric IN ${parameters.add('Array(UInt32)', metrics)}`,
+      `(${metrics.join(' OR ')})`,
       windowOf(within, instant, parameters),
       ...(steps.some(({ where }) => where.length > 0) ? [`${satisfied} > 0`] : []),
     ].join(' AND '),
