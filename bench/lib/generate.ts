@@ -1,5 +1,6 @@
 /** What the generators of data share: ClickHouse makes the rows itself, the same at every run. */
 import { statfsSync } from 'node:fs';
+import pLimit from 'p-limit';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 
 export const DAY_MS = 86_400_000;
@@ -17,14 +18,16 @@ export const numbers = 'SELECT number AS n FROM numbers({from:UInt64}, {count:UI
 export const skewed = (purpose: string, values: readonly string[]) =>
   `[${values.map((value) => `'${value}'`).join(', ')}][1 + toUInt32(floor(${values.length} * pow(${chance(purpose)}, 2)))]`;
 
+/** `together`: so many inserts at once; of sorted rows each takes one thread. */
 export async function inSlices(
   total: number,
   perSlice: number,
   insert: (from: number, count: number) => Promise<void>,
+  together = 1,
 ): Promise<void> {
-  for (let from = 0; from < total; from += perSlice) {
-    await insert(from, Math.min(perSlice, total - from));
-  }
+  const limit = pLimit(together);
+  const slices = Array.from({ length: Math.ceil(total / perSlice) }, (_, i) => i * perSlice);
+  await Promise.all(slices.map((from) => limit(() => insert(from, Math.min(perSlice, total - from)))));
 }
 
 /** Merges in the background would be measured too. */

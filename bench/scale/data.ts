@@ -18,6 +18,7 @@ export const HISTORY_DAYS = 90;
 export const QUIET_MS = 2 * 3_600_000;
 
 const ROWS_PER_INSERT = 4_000_000;
+const AT_ONCE = 2;
 export const LARGEST_MERGE = 64_000_000;
 const PROFILES_PER_INSERT = 4_000_000;
 /** With everything that is kept of it, in both orders and the projection, and room for merges. */
@@ -122,9 +123,12 @@ export async function makeScaleData(
       part += 1;
       const mean = (events * share * span.days) / HISTORY_DAYS / profiles;
       const perInsert = Math.max(1_000, Math.floor(ROWS_PER_INSERT / mean));
-      const values = { now, metric: ids.get(name) ?? 0, mean, part, start: span.start, days: span.days };
-      await inSlices(profiles, perInsert, (from, count) =>
-        make(eventsSql(name, isOrder), { ...values, from, count }),
+      const values = { now, metric: ids.get(name) ?? 0, mean, part, ...span };
+      await inSlices(
+        profiles,
+        perInsert,
+        (from, count) => make(eventsSql(name, isOrder), { ...values, from, count }),
+        AT_ONCE,
       );
     }
   }
@@ -144,17 +148,39 @@ export const LARGE_BLOCKS = {
   max_insert_block_size: ROWS_PER_INSERT,
 };
 
-/** The days of history by calendar month, as events are kept. The last day ends at `now`. */
-function monthsOf(now: number): { start: number; days: number }[] {
-  const spans: { start: number; days: number; month: number }[] = [];
+/** Days one after the other: of each, `length` ms from `after` ms on have events. */
+interface Span {
+  start: number;
+  days: number;
+  after: number;
+  length: number;
+}
+
+/**
+ * The days of history by calendar month, as events are kept: ClickHouse takes ten times as long for rows that it has to
+ * part. Of a day that two months share only the longer part has events. The last day ends at `now`.
+ */
+function monthsOf(now: number): Span[] {
+  const whole = { after: QUIET_MS, length: DAY_MS - QUIET_MS };
+  const spans: Span[] = [];
   for (let day = HISTORY_DAYS; day > 0; day--) {
     const start = now - day * DAY_MS;
-    const month = new Date(start + QUIET_MS).getUTCMonth();
+    const begin = new Date(start + QUIET_MS);
+    const [year, month] = [begin.getUTCFullYear(), begin.getUTCMonth()];
+    const left = Date.UTC(year, month + 1) - begin.getTime();
+    const right = whole.length - left;
     const last = spans.at(-1);
-    if (last?.month === month) last.days += 1;
-    else spans.push({ start, days: 1, month });
+    if (right > left) spans.push({ start, days: 1, after: QUIET_MS + left, length: right });
+    else if (right > 0) spans.push({ start, days: 1, after: QUIET_MS, length: left });
+    else if (last?.length === whole.length && sameMonth(last.start + QUIET_MS, year, month)) last.days += 1;
+    else spans.push({ start, days: 1, ...whole });
   }
   return spans;
+}
+
+function sameMonth(at: number, year: number, month: number): boolean {
+  const date = new Date(at);
+  return date.getUTCFullYear() === year && date.getUTCMonth() === month;
 }
 
 const DATE = "Tuple(Enum8('day' = 1, 'instant' = 2), Int64)";
@@ -193,8 +219,8 @@ const eventsSql = (metric: string, isOrder: boolean) => `
     false
   FROM (
     SELECT n, j,
-      {start:Int64} + toInt64(floor(position)) * ${DAY_MS} + ${QUIET_MS}
-        + toInt64(floor((position - floor(position)) * ${DAY_MS - QUIET_MS})) AS t
+      {start:Int64} + toInt64(floor(position)) * ${DAY_MS} + {after:UInt32}
+        + toInt64(floor((position - floor(position)) * {length:UInt32})) AS t
     FROM (
       SELECT n, j, (j + intHash64(n * 1000003 + j + {part:UInt32}) / 18446744073709551616.) / count * {days:UInt32} AS position
       FROM (
