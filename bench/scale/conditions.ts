@@ -4,11 +4,14 @@ import { DAY_MS } from '../lib/generate.ts';
 import type { ScaleAccount } from './data.ts';
 import type { Rig } from './rig.ts';
 
-/** A condition, and a SELECT of `profile` that says the same, without regard to who is there at all. */
+/** A condition, and plain SQL that says the same, without regard to who is there at all. */
 export interface Asked {
   /** As ConditionInput. */
   condition: Record<string, unknown>;
+  /** A SELECT of `profile`. */
   sql: string;
+  /** The same as one bitmap: tens of millions of numbers take no more memory than that. */
+  set: string;
   /** Reads what `sql` cannot do without, and does nothing with it. */
   scan: string;
 }
@@ -56,6 +59,9 @@ export function event({ account, metrics, now }: Owner, metric: string, spec: Ev
       },
     },
     sql: none ? `SELECT profile FROM profiles WHERE account = ${account} AND profile NOT IN (${some})` : some,
+    set: none
+      ? `bitmapAndnot(${setOf(`SELECT profile FROM profiles WHERE account = ${account}`)}, ${setOf(some)})`
+      : setOf(some),
     scan: `SELECT count() FROM events WHERE ${rows} AND NOT ignore(${columns.join(', ')})`,
   };
 }
@@ -75,7 +81,7 @@ export function trait(
         filter: filter === 'text' ? { text: { equals: value } } : { number: { atLeast: value } },
       },
     },
-    sql: `SELECT profile FROM traits WHERE ${rows} AND kind = '${filter}' AND ${test}`,
+    ...selected(`SELECT profile FROM traits WHERE ${rows} AND kind = '${filter}' AND ${test}`),
     scan: `SELECT count() FROM traits WHERE ${rows} AND NOT ignore(profile, revision, kind, ${filter})`,
   };
 }
@@ -84,7 +90,7 @@ export function consent({ account }: Owner, status: string): Asked {
   const rows = `account = ${account} AND attribute = '$consent.EMAIL'`;
   return {
     condition: { consent: { channel: 'EMAIL', status: [status] } },
-    sql: `SELECT profile FROM traits WHERE ${rows} AND text = '${status}'`,
+    ...selected(`SELECT profile FROM traits WHERE ${rows} AND text = '${status}'`),
     scan: `SELECT count() FROM traits WHERE ${rows} AND NOT ignore(profile, revision, text)`,
   };
 }
@@ -93,6 +99,7 @@ export function all(...parts: Asked[]): Asked {
   return {
     condition: { all: parts.map(({ condition }) => condition) },
     sql: parts.map(({ sql }) => `(${sql})`).join(' INTERSECT '),
+    set: parts.map(({ set }) => set).reduce((sets, set) => `bitmapAnd(${sets}, ${set})`),
     scan: scansOf(parts),
   };
 }
@@ -101,20 +108,24 @@ export function any(...parts: Asked[]): Asked {
   return {
     condition: { any: parts.map(({ condition }) => condition) },
     sql: parts.map(({ sql }) => `(${sql})`).join(' UNION DISTINCT '),
+    set: parts.map(({ set }) => set).reduce((sets, set) => `bitmapOr(${sets}, ${set})`),
     scan: scansOf(parts),
   };
 }
 
 const scansOf = (parts: Asked[]) => [...new Set(parts.map(({ scan }) => scan))].join(' UNION ALL ');
 
+const setOf = (sql: string) => `(SELECT groupBitmapState(profile) FROM (${sql}))`;
+const selected = (sql: string) => ({ sql, set: setOf(sql) });
+
 /** Members, counted without any of Tidemark's own code. */
-export async function plainCount(rig: Rig, { sql }: Asked): Promise<number> {
+export async function plainCount(rig: Rig, { set }: Asked): Promise<number> {
+  const gone = setOf(`SELECT profile FROM profiles WHERE account = ${rig.account} AND NOT alive`);
   const [row] = await query<{ size: string }>(
     rig.clickhouse,
-    `SELECT groupBitmap(profile) AS size FROM (${sql})
-     WHERE profile NOT IN (SELECT profile FROM profiles WHERE account = ${rig.account} AND NOT alive)`,
+    `SELECT bitmapCardinality(bitmapAndnot(${set}, ${gone})) AS size`,
     {},
-    { timeoutSeconds: 600 },
+    { timeoutSeconds: 600, settings: { max_bytes_before_external_group_by: String(2 * 2 ** 30) } },
   );
   return Number(row?.size ?? 0);
 }

@@ -2,14 +2,20 @@
  * Scope one: a condition over all profiles of an account, or over some chunks of them. Each criterion's scan gives its
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
+import { groupBy } from '../runtime/group-by.ts';
 import { dayOf } from '../segments/calendar.ts';
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
-import type { Criterion, EventCriterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
+import type {
+  Criterion,
+  EventCriterion,
+  NormalCondition,
+  SampleCriterion,
+  SequenceCriterion,
+} from '../segments/ast.ts';
 import {
-  DAYS_OF_A_MASK,
   selectByAggregates,
   selectByDays,
   selectByFewAggregates,
@@ -45,6 +51,13 @@ export interface ChunkQuery {
   parameters: Parameters;
 }
 
+/** One that scans; `settings` are those of the whole statement that it becomes part of. */
+export interface ChunkScan extends ChunkQuery {
+  settings: ScanSettings;
+}
+
+export type ScanSettings = Record<'optimize_use_projections' | 'max_streams_for_union_step', number>;
+
 /** Everyone who is there: criterion 0 of each query. */
 export const EVERYBODY = 0;
 /** Who is not there any more, where it is not of interest who is. */
@@ -55,18 +68,33 @@ export function selectMembers(
   condition: NormalCondition,
   scope: Scope,
   parameters: Parameters = createParameters(),
-): ChunkQuery {
+): ChunkScan {
   const criteria = criteriaOf(condition);
   const { set, isRest } = smallestSet(criteria)(condition);
   // Of a large account, making the set of everybody takes as long as many a criterion; few are gone.
   const those = isRest ? scanEverybody(EVERYBODY, scope, parameters) : scanGone(GONE, scope, parameters);
   const members = `bitmapAndnot(${isRest ? `${setOf(EVERYBODY)}, ${set}` : `${set}, ${setOf(GONE)}`})`;
-  const scans = criteria.map((criterion, i) => scanOne(criterion, i + 1, scope, parameters));
+  const numbered = criteria.map((criterion, i): Numbered => [i + 1, criterion]);
   const sql = `
     SELECT chunk, ${members} AS members
-    FROM (${[those, ...scans].join(UNION)})
+    FROM (${[those, ...scansOf(numbered, scope, parameters)].join(UNION)})
     GROUP BY chunk`;
-  return { sql, parameters };
+  return { sql, parameters, settings: scanSettings(criteria, scope) };
+}
+
+/**
+ * Windows of so many days read their rows in the order of profiles. The projection by time has fewer rows for any window,
+ * but in the order of time: what is added up for the next one lies anywhere in memory, and of long windows that costs
+ * several times what is saved.
+ */
+const FAR_DAYS = 14;
+
+/** How to scan for these criteria: one after the other, lest what each adds up is pushed out of the caches by the others. */
+export function scanSettings(criteria: readonly (Criterion | null)[], scope: Scope): ScanSettings {
+  const isFar = criteria.some(
+    (one) => (one?.kind === 'event' || one?.kind === 'sequence') && daysOf(one, scope) >= FAR_DAYS,
+  );
+  return { optimize_use_projections: isFar ? 0 : 1, max_streams_for_union_step: 1 };
 }
 
 /** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
@@ -80,13 +108,53 @@ export function scanEach(
   scope: Scope,
   parameters: Parameters,
 ): string {
-  return criteria.map((criterion, i) => scanOne(criterion, i, scope, parameters)).join(UNION);
+  const numbered = criteria.flatMap((criterion, i): Numbered[] =>
+    criterion === null ? [] : [[i, criterion]],
+  );
+  const everybody = criteria.flatMap((criterion, i) =>
+    criterion === null ? [scanEverybody(i, scope, parameters)] : [],
+  );
+  return [...everybody, ...scansOf(numbered, scope, parameters)].join(UNION);
 }
 
 const UNION = '\n      UNION ALL\n      ';
 
-function scanOne(criterion: Criterion | null, number: number, scope: Scope, parameters: Parameters): string {
-  if (criterion === null) return scanEverybody(number, scope, parameters);
+type Numbered = [number: number, criterion: Criterion];
+
+/** One for each criterion, and one for all those that look at the same attribute of profiles. */
+function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parameters): string[] {
+  const byAttribute = groupBy(criteria, ([number, criterion]) => attributeOf(criterion) ?? number);
+  return [...byAttribute].flatMap(([attribute, those]) =>
+    typeof attribute === 'string' && those.length > 1
+      ? [scanAttribute(attribute, those, scope, parameters)]
+      : those.map(([number, criterion]) => scanOne(criterion, number, scope, parameters)),
+  );
+}
+
+function scanAttribute(
+  attribute: string,
+  criteria: readonly Numbered[],
+  scope: Scope,
+  parameters: Parameters,
+): string {
+  const low = 'toUInt32(bitAnd(profile, 65535))';
+  const sets = criteria.map(
+    ([number, criterion]) =>
+      `groupBitmapStateIf(${low}, ${compileAttribute(criterion, scope, parameters)}) AS of_${number}`,
+  );
+  return `SELECT chunk, criterion, members
+      FROM (
+        SELECT chunk, ${sets.join(', ')}
+        FROM traits FINAL
+        WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
+        GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk
+      )
+      ARRAY JOIN
+        [${criteria.map(([number]) => number).join(', ')}] AS criterion,
+        [${criteria.map(([number]) => `of_${number}`).join(', ')}] AS members`;
+}
+
+function scanOne(criterion: Criterion, number: number, scope: Scope, parameters: Parameters): string {
   return `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
       FROM (${scanFor(criterion, scope, parameters)})
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
@@ -162,16 +230,27 @@ export function setOf(criterion: number): string {
   return `groupBitmapMergeStateIf(members, criterion = ${criterion})`;
 }
 
+/** The only attribute of profiles that the criterion looks at; null: it looks at other things. */
+function attributeOf(criterion: Criterion): string | null {
+  if (criterion.kind === 'property') return criterion.path;
+  return criterion.kind === 'consent' ? consentAttribute(criterion.channel) : null;
+}
+
+/** Of a criterion that has one: whether a row of it satisfies the criterion. */
+function compileAttribute(criterion: Criterion, scope: Scope, parameters: Parameters): string {
+  if (criterion.kind === 'property') return compileTrait(criterion, scope, parameters);
+  if (criterion.kind === 'consent') return compileConsent(criterion, scope, parameters);
+  throw notWrittenOut(criterion);
+}
+
 /** A SELECT of `profile`, of those who satisfy the criterion; repetitions do no harm. */
 function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): string {
-  const byAttribute = (attribute: string, match: string) => `SELECT profile
+  const attribute = attributeOf(criterion);
+  if (attribute !== null) {
+    return `SELECT profile
       FROM traits FINAL
-      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)} AND ${match}`;
-  if (criterion.kind === 'property') {
-    return byAttribute(criterion.path, compileTrait(criterion, scope, parameters));
-  }
-  if (criterion.kind === 'consent') {
-    return byAttribute(consentAttribute(criterion.channel), compileConsent(criterion, scope, parameters));
+      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
+        AND ${compileAttribute(criterion, scope, parameters)}`;
   }
   if (criterion.kind === 'near') return selectByDistance(criterion, place(scope, parameters), parameters);
   if (criterion.kind === 'sample') {
@@ -202,8 +281,7 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
   const rowsThat = (conditions: (string | null)[]) =>
     `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
   if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
-  // Of a year's rows few lie within two months: by the profile they cost less.
-  const isShort = daysOf(criterion, scope) <= DAYS_OF_A_MASK;
+  const isShort = daysOf(criterion, scope) < FAR_DAYS;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);
     return isShort
@@ -221,7 +299,7 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
 }
 
 /** On how many days of the calendar there can be an event that counts. */
-function daysOf({ within }: EventCriterion, { at, timeZone }: Scope): number {
+function daysOf({ within }: EventCriterion | SequenceCriterion, { at, timeZone }: Scope): number {
   const { after, through } = timesOf(within, { at, timeZone });
   return after === null ? Infinity : dayOf(through, timeZone) - dayOf(after, timeZone) + 1;
 }
@@ -253,9 +331,28 @@ function scanGone(number: number, scope: Scope, parameters: Parameters): string 
       GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
 }
 
-/** By division: ClickHouse knows that it is monotonic, and skips what lies in other chunks, unlike with a shift. */
+/** So many ranges of profiles are compared in less time than a chunk is looked up for each row. */
+const FEW_RANGES = 4;
+
 function place(scope: Scope, parameters: Parameters): string {
   const account = `account = ${parameters.add('UInt32', scope.account)}`;
   if (scope.chunks === null) return account;
-  return `${account} AND intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', scope.chunks)}`;
+  const ranges = rangesOf(scope.chunks);
+  // By division: ClickHouse knows that it is monotonic, and skips what lies in other chunks, unlike with a shift.
+  if (ranges.length === 0 || ranges.length > FEW_RANGES)
+    return `${account} AND intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', scope.chunks)}`;
+  const bound = (chunk: number) => parameters.add('UInt64', chunk * 2 ** CHUNK_BITS);
+  const within = ranges.map(({ from, to }) => `profile >= ${bound(from)} AND profile < ${bound(to)}`);
+  return `${account} AND (${within.join(' OR ')})`;
+}
+
+/** Of chunks that follow each other: from the first to behind the last. */
+function rangesOf(chunks: readonly number[]): { from: number; to: number }[] {
+  const ranges: { from: number; to: number }[] = [];
+  for (const chunk of [...chunks].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && chunk <= last.to) last.to = Math.max(last.to, chunk + 1);
+    else ranges.push({ from: chunk, to: chunk + 1 });
+  }
+  return ranges;
 }

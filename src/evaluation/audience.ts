@@ -36,11 +36,16 @@ export async function countAudience(
     const [size = 0] = await countParts(sets[EVERYBODY] ?? EMPTY, tree, [tree]);
     return size;
   }
-  const { sql, parameters } = selectMembers(meaning, { ...scope, at: deps.clock.now(), chunks: null });
+  const { sql, parameters, settings } = selectMembers(meaning, {
+    ...scope,
+    at: deps.clock.now(),
+    chunks: null,
+  });
   const rows = await queryEach<{ size: string }>(
     deps.clickhouse,
     `SELECT sum(bitmapCardinality(members)) AS size FROM (${sql})`,
     parameters.values,
+    { settings },
   );
   return rows.reduce((sum, { size }) => sum + Number(size), 0);
 }
@@ -53,7 +58,7 @@ export async function listAudience(
   afterProfile: number | null,
   limit: number,
 ): Promise<number[]> {
-  const { sql, parameters } = await membersNow(deps, account, condition);
+  const { sql, parameters, settings } = await membersNow(deps, account, condition);
   const rows = await queryEach<{ profile: number }>(
     deps.clickhouse,
     `SELECT toUInt32(chunk * ${2 ** CHUNK_BITS} + arrayJoin(bitmapToArray(members))) AS profile
@@ -62,6 +67,7 @@ export async function listAudience(
      ORDER BY profile
      LIMIT ${parameters.add('UInt32', limit)}`,
     parameters.values,
+    { settings },
   );
   return rows
     .map((row) => row.profile)

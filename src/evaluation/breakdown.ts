@@ -9,9 +9,10 @@ import {
   EVERYBODY,
   balanced,
   scanAll,
+  scanSettings,
   setAlgebra,
   setOf,
-  type ChunkQuery,
+  type ChunkScan,
   type Scope,
 } from './all-profiles.ts';
 import { scopeOf, type AudienceDeps } from './audience.ts';
@@ -82,14 +83,14 @@ async function countInClickHouse(
   scope: Omit<Scope, 'at' | 'chunks'>,
 ): Promise<number[]> {
   const present = { ...scope, at: clock.now(), chunks: null };
-  const { sql, parameters } = selectNodeCounts(condition, present, conditionOf);
-  const rows = await queryEach<{ counts: string[] }>(clickhouse, sql, parameters.values);
+  const { sql, parameters, settings } = selectNodeCounts(condition, present, conditionOf);
+  const rows = await queryEach<{ counts: string[] }>(clickhouse, sql, parameters.values, { settings });
   const [first = { counts: [] }] = rows;
   return first.counts.map((_, i) => rows.reduce((sum, { counts }) => sum + Number(counts[i]), 0));
 }
 
 /** A SELECT of one row: `counts` of all nodes, each before its children. */
-export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf: ConditionOf): ChunkQuery {
+export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf: ConditionOf): ChunkScan {
   const parameters = createParameters();
   const criteria = criteriaOf(inFull(condition, conditionOf));
   const nameOf = (criterion: number) => `set_${criterion}`;
@@ -122,5 +123,5 @@ export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf
       FROM (${scanAll(criteria, scope, parameters)})
       GROUP BY chunk
     )`;
-  return { sql, parameters };
+  return { sql, parameters, settings: scanSettings(criteria, scope) };
 }

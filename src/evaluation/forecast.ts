@@ -25,7 +25,8 @@ export async function forecastMembers(
   const scope = await scopeOf(deps.mysql.db, account, meaning);
   const parameters = createParameters();
   const now = deps.clock.now();
-  const membersAt = (at: number) => selectMembers(meaning, { ...scope, at, chunks: null }, parameters).sql;
+  const membersAt = (at: number) => selectMembers(meaning, { ...scope, at, chunks: null }, parameters);
+  const [before, after] = [membersAt(now), membersAt(now + withinMs)];
   const rows = await queryEach<{ leaving: string; joining: string }>(
     deps.clickhouse,
     `SELECT
@@ -36,13 +37,14 @@ export async function forecastMembers(
          groupBitmapMergeStateIf(members, NOT is_after) AS before,
          groupBitmapMergeStateIf(members, is_after) AS after
        FROM (
-         SELECT chunk, false AS is_after, members FROM (${membersAt(now)})
+         SELECT chunk, false AS is_after, members FROM (${before.sql})
          UNION ALL
-         SELECT chunk, true AS is_after, members FROM (${membersAt(now + withinMs)})
+         SELECT chunk, true AS is_after, members FROM (${after.sql})
        )
        GROUP BY chunk
      )`,
     parameters.values,
+    { settings: after.settings },
   );
   const sumOf = (column: 'leaving' | 'joining') => rows.reduce((sum, row) => sum + Number(row[column]), 0);
   return { leaving: sumOf('leaving'), joining: sumOf('joining') };

@@ -176,7 +176,7 @@ export async function diffWithStored(
   scope: Scope & { chunks: readonly number[] },
   options: QueryOptions = { timeoutSeconds: 600 },
 ): Promise<ChunkDiff[]> {
-  const { sql, parameters } = selectMembers(condition, scope);
+  const { sql, parameters, settings } = selectMembers(condition, scope);
   const wanted = 'groupBitmapMergeStateIf(members, is_wanted)';
   const stored = 'groupBitmapMergeStateIf(members, NOT is_wanted)';
   const rows = await query<{ chunk: number; entered: number[]; exited: number[] }>(
@@ -199,7 +199,7 @@ export async function diffWithStored(
      HAVING notEmpty(entered) OR notEmpty(exited)
      ORDER BY chunk`,
     parameters.values,
-    options,
+    { ...options, settings: { ...settings, ...options.settings } },
   );
   const numbers = (chunk: number, lows: number[]) => lows.map((low) => chunk * CHUNK_SIZE + low);
   return rows.map(({ chunk, entered, exited }) => ({

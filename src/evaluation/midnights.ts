@@ -170,16 +170,21 @@ async function turnedBetween(
   { before, after, ...scope }: DayChange,
 ): Promise<number[]> {
   const parameters = createParameters();
-  const members = [before, after].map((at) => selectMembers(condition, { ...scope, at }, parameters).sql);
+  const was = selectMembers(condition, { ...scope, at: before }, parameters);
+  const is = selectMembers(condition, { ...scope, at: after }, parameters);
   const rows = await query<{ chunk: number; lows: number[] }>(
     clickhouse,
     `SELECT chunk, bitmapToArray(groupBitmapXorState(members)) AS lows
-     FROM (${members.map((sql) => `SELECT chunk, members FROM (${sql})`).join(' UNION ALL ')})
+     FROM (
+       SELECT chunk, members FROM (${was.sql})
+       UNION ALL
+       SELECT chunk, members FROM (${is.sql})
+     )
      GROUP BY chunk
      HAVING notEmpty(lows)
      ORDER BY chunk`,
     parameters.values,
-    { timeoutSeconds: 600 },
+    { timeoutSeconds: 600, settings: is.settings },
   );
   return rows.flatMap(({ chunk, lows }) => lows.map((low) => chunk * 2 ** CHUNK_BITS + low));
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { readAccountStates } from '../storage/mysql/accounts.ts';
 import { readInForce } from '../storage/mysql/definitions.ts';
+import { createPutAhead, type PutAhead } from '../storage/mysql/membership-ahead.ts';
 import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
@@ -62,6 +63,7 @@ export interface Shared {
   histories: ReadHistories;
   members: ReadMembers;
   looks: Looks;
+  putAhead: PutAhead;
 }
 
 export function createShared(deps: PartitionDeps): Shared {
@@ -73,6 +75,7 @@ export function createShared(deps: PartitionDeps): Shared {
     histories: createHistories(deps, deps.knownLimits),
     members: createReadMembers(deps.clickhouse),
     looks: createLooks(deps.clickhouse),
+    putAhead: createPutAhead(deps.mysql),
   };
 }
 
@@ -103,9 +106,9 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, families, audits, histories, members, looks, alone, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, alone, putAhead, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
-  const writer = await takeOver(deps, partition);
+  const writer = await takeOver(deps, partition, putAhead);
   // A predecessor may have taken news whose data are still on their way.
   await dataStored(deps.mysql, null, signal);
   const registry = createRegistry();

@@ -4,7 +4,7 @@ import type { Criterion } from '../segments/ast.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import { query, queryEach, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { shardOfProfile } from '../storage/clickhouse/shards.ts';
-import { scanEach, type Scope } from './all-profiles.ts';
+import { scanEach, scanSettings, type Scope } from './all-profiles.ts';
 import { evaluateSubjects, type Subject, type Truths } from './changed-profiles.ts';
 import { findCrossings } from './crossings.ts';
 import type { KeptSet } from './kept-sets.ts';
@@ -27,6 +27,7 @@ export async function readSets(
     `SELECT chunk, criterion, base64Encode(CAST(members, 'String')) AS state
      FROM (${scanEach(criteria, scope, parameters)})`,
     parameters.values,
+    { settings: scanSettings(criteria, scope) },
   );
   const sets = criteria.map((): ProfileSet => new Map());
   for (const { chunk, criterion, state } of rows) {

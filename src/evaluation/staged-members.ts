@@ -28,7 +28,7 @@ export async function stageMembers(
   scope: Scope & { chunks: readonly number[] },
   queryId: string,
 ): Promise<void> {
-  const { sql, parameters } = selectMembers(condition, scope);
+  const { sql, parameters, settings } = selectMembers(condition, scope);
   await command(
     clickhouse,
     `INSERT INTO staged_members (account, run, kind, chunk, members)
@@ -38,7 +38,7 @@ export async function stageMembers(
     {
       timeoutSeconds: COMPUTES_FOR_S,
       queryId,
-      settings: { max_bytes_before_external_group_by: String(MEMORY_BYTES) },
+      settings: { ...settings, max_bytes_before_external_group_by: String(MEMORY_BYTES) },
     },
   );
 }

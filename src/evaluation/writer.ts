@@ -20,7 +20,12 @@ import {
   writePending,
   type PartitionOwner,
 } from '../storage/mysql/evaluators.ts';
-import { putAhead, readAhead, type InForceStep } from '../storage/mysql/membership-ahead.ts';
+import {
+  createPutAhead,
+  readAhead,
+  type InForceStep,
+  type PutAhead,
+} from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
 import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
 import { populate } from './memberships.ts';
@@ -95,8 +100,15 @@ export const CLOCKS_DIFFER_BY_MS = 10_000;
 const compress = promisify(deflate);
 const decompress = promisify(inflate);
 
-/** Takes the partition over: a new epoch, and what the last owner was writing is finished. */
-export async function takeOver(deps: WriterDeps, partition: number): Promise<MembershipWriter> {
+/**
+ * Takes the partition over: a new epoch, and what the last owner was writing is finished. The writers of a process share
+ * `putAhead`.
+ */
+export async function takeOver(
+  deps: WriterDeps,
+  partition: number,
+  putAhead: PutAhead = createPutAhead(deps.mysql),
+): Promise<MembershipWriter> {
   const state = await beginEpoch(deps.mysql, partition, deps.clock.now());
   let { nextSequence } = state;
   let latest = Math.max(state.watermark, state.latest, deps.clock.now());
@@ -170,7 +182,7 @@ export async function takeOver(deps: WriterDeps, partition: number): Promise<Mem
         const page = numbered(entries.slice(start, start + ENTRIES_PER_WRITE));
         if (inserts.waiting() >= ENTRIES_WAITING) await inserts.written();
         inserts.check();
-        await putAhead(deps.mysql, owner, aheadOf(page));
+        await putAhead(owner, aheadOf(page));
         nextSequence += page.length;
         await publish(deps.log, partition, page);
         inserts.add(page);

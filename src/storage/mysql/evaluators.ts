@@ -1,6 +1,6 @@
 /** The evaluator partitions: who writes them (by epoch), how far they are, what they are about to write. */
 import { and, eq, sql } from 'drizzle-orm';
-import type { MySql } from './connect.ts';
+import type { MySql, Queries } from './connect.ts';
 import { evaluatorPartitions } from './schema.ts';
 
 export interface PartitionOwner {
@@ -37,6 +37,13 @@ export async function beginEpoch(mysql: MySql, partition: number, now: number): 
     if (!row) throw new Error(`evaluator partition ${partition} has vanished`);
     return row;
   });
+}
+
+/** Who owns the partitions now, by partition. */
+export async function readEpochs(db: Queries): Promise<Map<number, number>> {
+  const { partition, epoch } = evaluatorPartitions;
+  const rows = await db.select({ partition, epoch }).from(evaluatorPartitions);
+  return new Map(rows.map((row) => [row.partition, row.epoch]));
 }
 
 /** Writes down what is about to be written to ClickHouse. Throws Fenced. */

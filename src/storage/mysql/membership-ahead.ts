@@ -1,9 +1,10 @@
 /** Entries of the membership log that have been announced and are on their way to ClickHouse. */
 import { and, asc, eq, max, min, sql, TransactionRollbackError } from 'drizzle-orm';
 import type { ResultSetHeader } from 'mysql2/promise';
+import { gathered } from '../../runtime/gathered.ts';
 import type { MySql, Queries } from './connect.ts';
 import { markInForce } from './definitions.ts';
-import { Fenced, type PartitionOwner } from './evaluators.ts';
+import { Fenced, readEpochs, type PartitionOwner } from './evaluators.ts';
 import { membershipAhead } from './schema.ts';
 
 interface NewRow {
@@ -21,13 +22,23 @@ export interface AheadRow {
   entries: Buffer;
 }
 
-/** Puts entries down under the writer's epoch, those of each account in rows of their own. Throws Fenced. */
-export async function putAhead(mysql: MySql, owner: PartitionOwner, rows: readonly NewRow[]): Promise<void> {
-  const put = await insertRows(
-    mysql.db,
-    rows.map((row) => ({ ...row, owner })),
-  );
-  if (put !== rows.length) throw new Fenced(`evaluator partition ${owner.partition} has a newer owner`);
+/** Puts entries of a writer down under its epoch, those of each account in rows of their own. Throws Fenced. */
+export type PutAhead = (owner: PartitionOwner, rows: readonly NewRow[]) => Promise<void>;
+
+/** What the writers of a process put down at the same time goes in one statement, and one commit. */
+export function createPutAhead(mysql: MySql): PutAhead {
+  type Put = { owner: PartitionOwner; rows: readonly NewRow[] };
+  const put = gathered<Put, boolean>({ atOnce: 1, most: 100 }, async (all) => {
+    const rows = all.flatMap(({ owner, rows }) => rows.map((row) => ({ ...row, owner })));
+    if ((await insertRows(mysql.db, rows)) === rows.length) return all.map(() => true);
+    // Nothing was put down of those that own their partitions no more; whoever loses it only now need not know.
+    const epochs = await readEpochs(mysql.db);
+    return all.map(({ owner: { partition, epoch } }) => epochs.get(partition) === epoch);
+  });
+  return async (owner, rows) => {
+    const [isPut] = await put([{ owner, rows }]);
+    if (!isPut) throw new Fenced(`evaluator partition ${owner.partition} has a newer owner`);
+  };
 }
 
 /** Those of writers that still own their partitions; returns how many. */
