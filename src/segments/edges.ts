@@ -106,6 +106,7 @@ function dateEdges(source: TimeSource, filter: DateFilter): TimeEdges {
     case 'next':
       return edges(source, [-filter.ms, 0]);
     case 'anniversary':
+    case 'thisMonth':
       return MIDNIGHTS;
     case 'month':
       return NONE;

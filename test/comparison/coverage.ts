@@ -48,7 +48,7 @@ export const WHOLE_LANGUAGE: readonly string[] = [
   ...['boolean.true', 'boolean.false', 'exists.true', 'exists.false'],
   ...SEQUENCES,
   ...['property', 'where', 'prediction'].flatMap((of) => [
-    ...['next', 'anniversary', 'month'].map((op) => `${of}.date.${op}`),
+    ...['next', 'anniversary', 'month', 'thisMonth'].map((op) => `${of}.date.${op}`),
     ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `${of}.date.within.${window}`),
   ]),
   ...['window', 'date'].flatMap((of) => PERIODS.map((period) => `${of}.calendar.${period}`)),

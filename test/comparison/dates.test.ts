@@ -224,3 +224,34 @@ test('an event leaves when a date in its properties has passed, for whoever has 
   await pass(begins + HOUR);
   expect(await changesOf(account)).toEqual([entered(begins - DAY), exited(begins)]);
 });
+
+test('a birthday of this month enters and leaves as months begin in the time zone of the account', async () => {
+  const account = await world.newAccount(0, 'Europe/Berlin');
+  await segment(account, dated('born', { anniversary: { thisMonth: true } }));
+  const leap = await world.newAccount(0, 'Pacific/Apia');
+  const where = [{ path: 'born', filter: { date: { anniversary: { thisMonth: true } } } }];
+  await segment(leap, { event: { metric: 'Placed Order', where } });
+  const year = new Date(world.clock.now()).getUTCFullYear() + 1;
+  await pass(Date.UTC(year, 0, 20));
+  await upsert(account, 'a', { born: '1984-03-31T22:30:00Z' });
+  await order(leap, { time: world.clock.now(), properties: { born: '2000-02-29' } });
+  // In Berlin this is in April already, of which both ends lie in summer time.
+  const [april, may] = [Date.UTC(year, 2, 31, 22), Date.UTC(year, 3, 30, 22)];
+  const [february, march] = [Date.UTC(year, 0, 31, 11), Date.UTC(year, 1, 28, 11)];
+  for (const [of, from, to] of [
+    [leap, february, march],
+    [account, april, may],
+  ] as const) {
+    await pass(from - 1);
+    expect(await changesOf(of)).toEqual([]);
+    await pass(from);
+    expect(await changesOf(of)).toEqual([entered(from)]);
+    await pass(to - 1);
+    expect(await changesOf(of)).toEqual([entered(from)]);
+    await pass(to);
+    expect(await changesOf(of)).toEqual([entered(from), exited(to)]);
+  }
+  // A year later, in a leap of the clock over all of it.
+  await pass(Date.UTC(year + 1, 3, 15));
+  expect((await changesOf(account)).slice(2)).toEqual([entered(Date.UTC(year + 1, 2, 31, 22))]);
+});

@@ -58,13 +58,15 @@ export function randomDate(random: Random, instants: readonly number[]): unknown
 
 export function randomDateFilter(random: Random, window: () => Json): Json {
   const days = () => random.pick([1, 2, 7, 30, 180, 365]);
-  switch (random.pick(['within', 'within', 'next', 'next', 'anniversary', 'month'])) {
+  switch (random.pick(['within', 'within', 'next', 'next', 'anniversary', 'month', 'thisMonth'])) {
     case 'within':
       return { within: window() };
     case 'next':
       return { next: random.pick(LENGTHS)[0] };
     case 'anniversary':
       return { anniversary: random.pick<Json>([{ today: true }, { last: days() }, { next: days() }]) };
+    case 'thisMonth':
+      return { anniversary: { thisMonth: true } };
     default:
       return { month: random.between(1, 12) };
   }
@@ -86,6 +88,7 @@ export function everyDateCondition(random: Random, window: () => Json): Json[] {
     ...everyWindow(window).map((within) => ({ within })),
     { next: random.pick(LENGTHS)[0] },
     { anniversary: random.pick<Json>([{ today: true }, { last: 7 }, { next: 30 }]) },
+    { anniversary: { thisMonth: true } },
     { month: random.between(1, 12) },
   ];
   const metric = 'Placed Order';

@@ -151,6 +151,17 @@ describe('explain', () => {
     expect(explained(apart, facts, Date.UTC(2097, 0, 1)).flipsAt).toBe(Date.UTC(2104, 1, 29));
   });
 
+  it('finds the months in which a birthday begins and ceases to be this month', () => {
+    const born = {
+      property: { path: 'properties.born', filter: { date: { anniversary: { thisMonth: true } } } },
+    };
+    const facts = profile({ properties: { born: '1990-12-24' } });
+    const flip = (now: number) => explain(parsed(born), facts, now, { timeZone: 'America/New_York' }).flipsAt;
+    expect(flip(NOW)).toBe(Date.UTC(2026, 11, 1, 5));
+    expect(flip(Date.UTC(2026, 11, 1, 5) - 1)).toBe(Date.UTC(2026, 11, 1, 5));
+    expect(flip(Date.UTC(2026, 11, 1, 5))).toBe(Date.UTC(2027, 0, 1, 5));
+  });
+
   it('agrees with the reference: truth now, just before the flip, at it, and at random instants in between', () => {
     let flipping = 0;
     for (let seed = 0; seed < 700; seed += 1) {

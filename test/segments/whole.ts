@@ -282,6 +282,7 @@ function dateFilter(random: Random, instants: readonly number[]): Json {
     () => ({ within: timeWindow(random, instants) }),
     () => ({ next: random.pick(WINDOWS)[0] }),
     () => ({ anniversary: random.pick<Json>([{ today: true }, { last: days() }, { next: days() }]) }),
+    () => ({ anniversary: { thisMonth: true } }),
     () => ({ month: random.between(1, 12) }),
   ])();
 }
