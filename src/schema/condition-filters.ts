@@ -155,7 +155,8 @@ export const PropertyFilter = builder.inputType('PropertyFilterInput', {
   fields: (t) => ({
     path: t.string({
       required: true,
-      description: 'The property, inside the properties of the event: "categories", "shipping.method".',
+      description:
+        'The property, inside the properties of the event: "categories", "shipping.method". Or "$value" for the value of the event, and "$time" for its time, as an instant for date filters.',
     }),
     filter: t.field({ type: ValueFilter, required: true, description: 'What its value must be.' }),
   }),

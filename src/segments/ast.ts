@@ -173,7 +173,7 @@ export type Measure =
   | { kind: 'sum' | 'average' | 'min' | 'max' | 'distinct'; path: string };
 
 export interface PropertyFilter {
-  /** Inside the event's properties, levels joined by dots. */
+  /** Inside the event's properties, levels joined by dots; or "$value", or "$time". */
   path: string;
   filter: ValueFilter;
 }

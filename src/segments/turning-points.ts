@@ -2,7 +2,7 @@
 import type { DateFilter, EventFacts, Leaf, ProfileFacts, PropertyFilter, TimeWindow, Value } from './ast.ts';
 import { anniversaryIn, civilDate, dayNumber, dayOf, monthOf, periodDays, startOfDay } from './calendar.ts';
 import { parseDate } from './dates.ts';
-import { predictionPath } from './paths.ts';
+import { EVENT_TIME, predictionPath } from './paths.ts';
 
 /** Instants (epoch milliseconds) and yearly events, at each of which truth may change; between them it cannot. */
 export interface TurningPoints {
@@ -92,15 +92,20 @@ function eventPoints(
 ): TurningPoints {
   return joined([
     once([event.time, ...(within ? windowPoints(within, event.time, timeZone) : [])]),
-    ...where.map(({ path, filter }) =>
-      filter.kind === 'date' ? valuePoints(filter.date, event.properties.get(path), timeZone) : NONE,
-    ),
+    ...where.map(({ path, filter }) => {
+      if (filter.kind !== 'date') return NONE;
+      if (path === EVENT_TIME) return datePoints(filter.date, event.time, timeZone);
+      return valuePoints(filter.date, event.properties.get(path), timeZone);
+    }),
   ]);
 }
 
 function valuePoints(filter: DateFilter, value: Value | undefined, timeZone: string): TurningPoints {
   const date = typeof value === 'string' ? parseDate(value, timeZone) : null;
-  if (date === null) return NONE;
+  return date === null ? NONE : datePoints(filter, date, timeZone);
+}
+
+function datePoints(filter: DateFilter, date: number, timeZone: string): TurningPoints {
   switch (filter.op) {
     case 'within':
       return once(windowPoints(filter.window, date, timeZone));

@@ -7,6 +7,8 @@ const DAY = 24 * HOUR;
 
 /** Where dates lie, in profiles and in events. */
 export const DATE_PATHS: ReadonlySet<string> = new Set(['due', 'item.since']);
+/** Of the event itself. */
+export const EVENT_TIME = '$time';
 export const PERIODS = [
   ...['TODAY', 'YESTERDAY', 'THIS_WEEK', 'LAST_WEEK'],
   ...['THIS_MONTH', 'LAST_MONTH', 'THIS_YEAR', 'LAST_YEAR'],
@@ -96,7 +98,9 @@ export function everyDateCondition(random: Random, window: () => Json): Json[] {
   return [
     ...filters().map(property),
     ...PERIODS.map((calendar) => property({ within: { calendar } })),
-    ...filters().map((date) => ({ event: { metric, where: [{ path: 'due', filter: { date } }] } })),
+    ...['due', EVENT_TIME].flatMap((path) =>
+      filters().map((date) => ({ event: { metric, where: [{ path, filter: { date } }] } })),
+    ),
     ...filters().map((date) => ({ prediction: { dimension: 'EXPECTED_NEXT_ORDER', date } })),
     ...PERIODS.map((calendar) => ({ event: { metric, within: { calendar } } })),
   ];

@@ -134,6 +134,10 @@ export const TIME_SENTENCES: Record<string, () => void> = {
       expect(did(where('$value', date), events)).toBe(false);
     }
   },
+  'For `$time`, `next` never holds: an event whose time has not come yet does not count.': () => {
+    const next = { where: [{ path: '$time', filter: { date: { next: 'P7D' } } }] };
+    for (const time of [NOW - 1, NOW, NOW + 1, NOW + DAY]) expect(did(next, [{ time }])).toBe(false);
+  },
   '`next: D` holds for E < t <= E + D.': () => {
     const next = (time: number) => holds({ date: { next: 'P1D' } }, iso(time));
     expect([NOW - 1, NOW, NOW + 1, NOW + DAY, NOW + DAY + 1].map(next)).toEqual([
