@@ -3,7 +3,15 @@
  * ClickHouse, for each instant of a query; to ClickHouse go the bounds, as numbers.
  */
 import type { DateFilter, TimeWindow } from '../segments/ast.ts';
-import { anniversaryIn, civilDate, DAY_MS, dayOf, periodDays, startOfDay } from '../segments/calendar.ts';
+import {
+  anniversaryIn,
+  civilDate,
+  DAY_MS,
+  dayOf,
+  monthOf,
+  periodDays,
+  startOfDay,
+} from '../segments/calendar.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The instant of evaluation: one for the whole query, or a column `instant` (epoch milliseconds), one of `among`. */
@@ -62,6 +70,8 @@ export function compileDate(
     }
     case 'month':
       return `toMonth(${civil}) = ${parameters.add('UInt8', filter.month)}`;
+    case 'thisMonth':
+      return `toMonth(${civil}) = ${perInstant(instant, parameters, (at) => monthOf(at, timeZone))}`;
     case 'anniversary': {
       const days = (at: number) => daysOfYear(filter, dayOf(at, timeZone));
       const day = `toUInt16(toMonth(${civil}) * 100 + toDayOfMonth(${civil}))`;

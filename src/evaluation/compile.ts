@@ -13,7 +13,7 @@ import type {
   TimeWindow,
   ValueFilter,
 } from '../segments/ast.ts';
-import { EVENT_VALUE } from '../segments/paths.ts';
+import { EVENT_TIME, EVENT_VALUE } from '../segments/paths.ts';
 import { compareList, compareNumber, compareText } from './compare.ts';
 import { compileMeasure, decidingRow, type CompiledMeasure } from './measures.ts';
 import { compileDate, periodAt, perInstant, type Instant } from './calendars.ts';
@@ -119,6 +119,7 @@ export function moment(ms: number, parameters: Parameters): string {
 /** A filter on an event's property. Values lie in one map per type; a key in none of them is unset. */
 function eventFilter(path: string, filter: ValueFilter, instant: Instant, parameters: Parameters): string {
   if (path === EVENT_VALUE) return ownValueFilter(filter, parameters);
+  if (path === EVENT_TIME) return ownTimeFilter(filter, instant, parameters);
   const key = parameters.add('String', path);
   switch (filter.kind) {
     case 'text':
@@ -152,6 +153,27 @@ function ownValueFilter(filter: ValueFilter, parameters: Parameters): string {
     case 'text':
     case 'boolean':
     case 'date':
+    case 'list':
+      return 'false';
+  }
+}
+
+/** A filter on the event's own time, which is always set, and has come. */
+function ownTimeFilter(filter: ValueFilter, instant: Instant, parameters: Parameters): string {
+  switch (filter.kind) {
+    case 'exists':
+      return String(filter.exists);
+    case 'date': {
+      const { date } = filter;
+      if (date.op === 'next') return 'false';
+      // As a window, which the order of the events serves.
+      if (date.op === 'within') return `(${windowOf(date.window, instant, parameters)})`;
+      const time = { kind: `'instant'`, number: 'toUnixTimestamp64Milli(time)' };
+      return compileDate(date, time, instant, parameters);
+    }
+    case 'text':
+    case 'number':
+    case 'boolean':
     case 'list':
       return 'false';
   }

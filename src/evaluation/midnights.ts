@@ -1,8 +1,8 @@
 /** What the beginning of a day on the account's calendar may have changed, besides what crosses an edge of its own. */
-import { dayOf, startOfDay } from '../segments/calendar.ts';
+import { dayOf, monthOf, startOfDay } from '../segments/calendar.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { metricsOf } from '../segments/touch.ts';
-import type { Criterion, NormalCondition } from '../segments/ast.ts';
+import type { Criterion, NormalCondition, ValueFilter } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
@@ -71,16 +71,15 @@ interface MovedWindow {
  * Where a day matters to nothing but windows of events, only those with an event of a day that came or went can have
  * turned: a slice of the time-ordered projection. Null: it matters otherwise.
  */
-function movedIn(
-  segment: SegmentInForce,
-  { before, after, metrics, timeZone }: DayChange,
-): Omit<MovedWindow, 'segments'>[] | null {
+function movedIn(segment: SegmentInForce, change: DayChange): Omit<MovedWindow, 'segments'>[] | null {
+  const { before, after, metrics, timeZone } = change;
   const moved: Omit<MovedWindow, 'segments'>[] = [];
   for (const criterion of segment.criteria.filter((one) => timeEdgesOf(one).midnights)) {
-    if (criterion.kind !== 'event' && criterion.kind !== 'sequence') return null;
+    if (criterion.kind === 'consent') return null;
+    if (filtersOf(criterion).some((filter) => turnsWithDay(filter, change))) return null;
+    if (criterion.kind !== 'event' && criterion.kind !== 'sequence') continue;
     const { within } = criterion;
-    const rest: Criterion = { ...criterion, within: null };
-    if (within?.kind !== 'calendar' || timeEdgesOf(rest).midnights) return null;
+    if (within?.kind !== 'calendar') continue;
     const [old, now] = [periodAt(within, before, timeZone), periodAt(within, after, timeZone)];
     for (const side of ['after', 'through'] as const) {
       if (old[side] === now[side]) continue;
@@ -96,6 +95,43 @@ function movedIn(
     }
   }
   return moved;
+}
+
+function filtersOf(criterion: Criterion): ValueFilter[] {
+  switch (criterion.kind) {
+    case 'property':
+      return [criterion.filter];
+    case 'event':
+      return criterion.where.map(({ filter }) => filter);
+    case 'sequence':
+      return criterion.steps.flatMap(({ where }) => where.map(({ filter }) => filter));
+    case 'consent':
+    case 'segment':
+    case 'near':
+    case 'trend':
+    case 'sample':
+      return [];
+  }
+}
+
+/** Most days do not begin a month, and then nobody's birthday comes into it. */
+function turnsWithDay(filter: ValueFilter, { before, after, timeZone }: DayChange): boolean {
+  if (filter.kind !== 'date') return false;
+  const { date } = filter;
+  switch (date.op) {
+    case 'anniversary':
+      return true;
+    case 'thisMonth':
+      return monthOf(before, timeZone) !== monthOf(after, timeZone);
+    case 'within': {
+      const { window } = date;
+      if (window.kind !== 'calendar') return false;
+      return periodAt(window, before, timeZone).after !== periodAt(window, after, timeZone).after;
+    }
+    case 'next':
+    case 'month':
+      return false;
+  }
 }
 
 async function* turnedByWindows(

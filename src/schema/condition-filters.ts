@@ -107,12 +107,13 @@ const ListFilter = builder.inputType('ListFilterInput', {
 
 const Anniversary = builder.inputType('AnniversaryInput', {
   description:
-    "How far the day and month of a date are from today, on the account's calendar. Exactly one field. 29 February is 28 February in other years.",
+    "How the day and month of a date lie to today, on the account's calendar. Exactly one field. 29 February is 28 February in other years.",
   isOneOf: true,
   fields: (t) => ({
     today: t.boolean({ description: 'true: it is today.' }),
     last: t.int({ description: 'It is today, or was in the last so many days.' }),
     next: t.int({ description: 'It is in the next so many days, not today.' }),
+    thisMonth: t.boolean({ description: 'true: its month is the one that it is now.' }),
   }),
 });
 
@@ -128,7 +129,8 @@ export const DateFilter = builder.inputType('DateFilterInput', {
     next: t.field({ type: 'Duration', description: 'A date still to come, at most so far ahead.' }),
     anniversary: t.field({
       type: Anniversary,
-      description: 'A date whose day and month are near today, whatever the year.',
+      description:
+        'A date whose day and month are near today, or whose month is this one, whatever the year.',
     }),
     month: t.int({ description: 'A date in this month, from 1 to 12, whatever the year.' }),
   }),
@@ -153,7 +155,8 @@ export const PropertyFilter = builder.inputType('PropertyFilterInput', {
   fields: (t) => ({
     path: t.string({
       required: true,
-      description: 'The property, inside the properties of the event: "categories", "shipping.method".',
+      description:
+        'The property, inside the properties of the event: "categories", "shipping.method". Or "$value" for the value of the event, and "$time" for its time, as an instant for date filters.',
     }),
     filter: t.field({ type: ValueFilter, required: true, description: 'What its value must be.' }),
   }),

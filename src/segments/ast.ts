@@ -173,7 +173,7 @@ export type Measure =
   | { kind: 'sum' | 'average' | 'min' | 'max' | 'distinct'; path: string };
 
 export interface PropertyFilter {
-  /** Inside the event's properties, levels joined by dots. */
+  /** Inside the event's properties, levels joined by dots; or "$value", or "$time". */
   path: string;
   filter: ValueFilter;
 }
@@ -220,13 +220,14 @@ export type ListFilter =
  * within: as TimeWindow says. next D: E < t <= E + D.
  * anniversary: the day comes back between `from` and `to` days from today (negative: ago), whatever the year; today is
  * 0..0, the last n days are -n..0, the next n days 1..n. 29 February comes back on 28 February in a common year.
- * month: 1 is January.
+ * month: of any year; 1 is January. thisMonth: the month of any year that it is now.
  */
 export type DateFilter =
   | { op: 'within'; window: TimeWindow }
   | { op: 'next'; ms: number }
   | { op: 'anniversary'; from: number; to: number }
-  | { op: 'month'; month: number };
+  | { op: 'month'; month: number }
+  | { op: 'thisMonth' };
 
 /**
  * With E the instant of evaluation and t the time in question:

@@ -103,6 +103,11 @@ export function civilDate(day: number): CivilDate {
   return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
 }
 
+/** The month of the year in which the day of an instant lies; 1 is January. */
+export function monthOf(at: number, timeZone: string): number {
+  return civilDate(dayOf(at, timeZone)).month;
+}
+
 /** The number of a day; a month of 13 is the January after. */
 export function dayNumber(year: number, month: number, day: number): number {
   return Date.UTC(year, month - 1, day) / DAY_MS;

@@ -10,7 +10,7 @@ import type {
 } from './ast.ts';
 import { canonicalJson } from './canonical.ts';
 import { numberHolds, textHolds } from './filters.ts';
-import { EVENT_VALUE } from './paths.ts';
+import { EVENT_TIME, EVENT_VALUE } from './paths.ts';
 import { isLeaf } from './tree.ts';
 
 /** Whether the condition is the same for everyone, always: true, false, or null for what is not known to be. */
@@ -135,6 +135,11 @@ function filterDemands({ path, filter }: PropertyFilter): Demand[] {
   if (path === EVENT_VALUE && filter.kind !== 'number' && filter.kind !== 'exists') {
     // The event's own value is a number or unset.
     demands.push({ of: path, must: { kind: 'number', number: { op: 'atLeast', value: -Infinity } } });
+  }
+  if (path === EVENT_TIME) {
+    // It is always set, to an instant that has come, and nothing else can be demanded of it.
+    const isInstant = filter.kind === 'exists' || (filter.kind === 'date' && filter.date.op !== 'next');
+    demands.push({ of: path, must: { kind: 'exists', exists: isInstant } });
   }
   if (filter.kind === 'list' && filter.list.op === 'length') {
     const length: NumberFilter = { op: 'atLeast', value: 0 };

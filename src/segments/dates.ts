@@ -1,6 +1,6 @@
 /** Which texts are dates, and when date filters hold for them. */
 import type { DateFilter, TimeWindow } from './ast.ts';
-import { anniversaryIn, civilDate, dayNumber, dayOf, periodDays, startOfDay } from './calendar.ts';
+import { anniversaryIn, civilDate, dayNumber, dayOf, monthOf, periodDays, startOfDay } from './calendar.ts';
 import { parseInstant } from './instant.ts';
 
 const DATE_ALONE = /^(\d{4})-(\d\d)-(\d\d)$/;
@@ -60,7 +60,9 @@ export function dateHolds(filter: DateFilter, t: number, at: number, timeZone: s
       });
     }
     case 'month':
-      return civilDate(dayOf(t, timeZone)).month === filter.month;
+      return monthOf(t, timeZone) === filter.month;
+    case 'thisMonth':
+      return monthOf(t, timeZone) === monthOf(at, timeZone);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Channel, Criterion, DateFilter, Leaf, PropertyFilter, TimeWindow } from './ast.ts';
+import { EVENT_TIME } from './paths.ts';
 
 /** Something that has an instant. `eventProperty`: a date inside of the events of a metric. */
 export type TimeSource =
@@ -91,21 +92,25 @@ function windowEdges(source: TimeSource, window: TimeWindow | null): TimeEdges {
 }
 
 function whereEdges(metric: string, { path, filter }: PropertyFilter): TimeEdges {
-  return filter.kind === 'date' ? dateEdges({ of: 'eventProperty', metric, path }, filter.date) : NONE;
+  if (filter.kind !== 'date') return NONE;
+  if (path === EVENT_TIME) return dateEdges({ of: 'event', metric }, filter.date);
+  return dateEdges({ of: 'eventProperty', metric, path }, filter.date);
 }
 
-/** A date can lie ahead: it flips `last` when it comes, and `next` when it comes near. */
+/** A date can lie ahead: it flips `last` when it comes, and `next` when it comes near. Not so the time of an event. */
 function dateEdges(source: TimeSource, filter: DateFilter): TimeEdges {
   switch (filter.op) {
     case 'within': {
       const { window } = filter;
+      if (source.of === 'event') return windowEdges(source, window);
       if (window.kind === 'last') return edges(source, [0, window.ms]);
       if (window.kind === 'ago') return edges(source, [window.toMs, window.fromMs]);
       return windowEdges(source, window);
     }
     case 'next':
-      return edges(source, [-filter.ms, 0]);
+      return source.of === 'event' ? NONE : edges(source, [-filter.ms, 0]);
     case 'anniversary':
+    case 'thisMonth':
       return MIDNIGHTS;
     case 'month':
       return NONE;

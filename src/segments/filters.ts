@@ -30,6 +30,21 @@ export function valueHolds(filter: ValueFilter, value: Value | undefined, when: 
   }
 }
 
+/** Of an event's own time: an instant, which is always set, and is no text. */
+export function timeHolds(filter: ValueFilter, t: number, { at, timeZone }: When): boolean {
+  switch (filter.kind) {
+    case 'exists':
+      return filter.exists;
+    case 'date':
+      return dateHolds(filter.date, t, at, timeZone);
+    case 'text':
+    case 'number':
+    case 'boolean':
+    case 'list':
+      return false;
+  }
+}
+
 export function textHolds(filter: TextFilter, text: string): boolean {
   switch (filter.op) {
     case 'equals':

@@ -10,10 +10,10 @@ import type {
 } from './ast.ts';
 import { dayOf } from './calendar.ts';
 import { isWithin } from './dates.ts';
-import { compares, numberHolds, valueHolds, type When } from './filters.ts';
+import { compares, numberHolds, timeHolds, valueHolds, type When } from './filters.ts';
 import { elementText } from './flatten.ts';
 import { LARGEST_SUMMAND, microUnits } from './numbers.ts';
-import { EVENT_VALUE } from './paths.ts';
+import { EVENT_TIME, EVENT_VALUE } from './paths.ts';
 
 /** A number; or exactly `micros` / 1e6 / `over`; or nothing, which no filter accepts. */
 export type Measured =
@@ -40,7 +40,11 @@ export function matches(
 ): boolean {
   return (
     event.metric === metric &&
-    where.every(({ path, filter }) => valueHolds(filter, eventValue(event, path), when))
+    where.every(({ path, filter }) =>
+      path === EVENT_TIME
+        ? timeHolds(filter, event.time, when)
+        : valueHolds(filter, eventValue(event, path), when),
+    )
   );
 }
 

@@ -10,6 +10,7 @@ import { LIMITS } from './limits.ts';
 import { roundToMicros } from './numbers.ts';
 import { numberFilter, valueFilter } from './parse-filters.ts';
 import { timeWindow, windowLength } from './parse-time.ts';
+import { EVENT_TIME } from './paths.ts';
 import type { Path, Reader, Reading } from './read.ts';
 import {
   boolean,
@@ -96,8 +97,20 @@ const eventPath: Reader<string> = (reading, input, path) => {
   return found;
 };
 
+const measuredPath: Reader<string> = (reading, input, path) => {
+  if (input === EVENT_TIME) {
+    return wrong(
+      reading,
+      path,
+      'INVALID',
+      '"$time" can stand in where only; days: true counts the days of events',
+    );
+  }
+  return eventPath(reading, input, path);
+};
+
 const measureOver = (kind: 'sum' | 'average' | 'min' | 'max' | 'distinct'): Reader<Measure> =>
-  mapped(eventPath, (path) => ({ kind, path }));
+  mapped(measuredPath, (path) => ({ kind, path }));
 
 const measureReader: Reader<Measure> = (reading, input, path) =>
   oneOf<Measure>(reading, input, path, {

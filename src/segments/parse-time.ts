@@ -51,6 +51,7 @@ const anniversary: Reader<DateFilter> = (reading, input, path) =>
     today: mapped(onlyTrue, () => ({ op: 'anniversary', from: 0, to: 0 })),
     last: mapped(days, (count) => ({ op: 'anniversary', from: -count, to: 0 })),
     next: mapped(days, (count) => ({ op: 'anniversary', from: 1, to: count })),
+    thisMonth: mapped(onlyTrue, () => ({ op: 'thisMonth' })),
   });
 
 function agoRange(reading: Reading, input: unknown, path: Path): TimeWindow | undefined {

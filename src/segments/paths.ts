@@ -23,6 +23,9 @@ export const PROPERTIES_PREFIX = 'properties.';
 /** In `sum` and in `where`, the event's own value instead of a property. */
 export const EVENT_VALUE = '$value';
 
+/** In `where`, the event's own time: an instant, for date filters, and always set. */
+export const EVENT_TIME = '$time';
+
 const known: ReadonlySet<string> = new Set(PROFILE_PATHS);
 
 export function isProfilePath(path: string): boolean {

@@ -169,6 +169,8 @@ function dateInput(filter: DateFilter): ConditionInput {
       return { anniversary: filter.from < 0 ? { last: -filter.from } : { today: true } };
     case 'month':
       return { month: filter.month };
+    case 'thisMonth':
+      return { anniversary: { thisMonth: true } };
   }
 }
 

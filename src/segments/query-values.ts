@@ -164,6 +164,7 @@ export function valueFilter(cursor: Cursor): ConditionInput {
   const fixed = acceptOne(cursor, FIXED);
   if (fixed) return fixed;
   if (accept(cursor, 'in the next')) return { date: { next: duration(cursor) } };
+  if (accept(cursor, 'in this month of any year')) return { date: { anniversary: { thisMonth: true } } };
   if (accept(cursor, 'in the month')) return { date: { month: number(cursor) } };
   const month = attempt(cursor, monthName);
   if (month) return { date: { month } };

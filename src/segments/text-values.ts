@@ -90,6 +90,8 @@ export function dateText(filter: DateFilter): string {
     }
     case 'month':
       return `is in ${MONTH_WORDS[filter.month - 1] ?? filter.month}`;
+    case 'thisMonth':
+      return 'is in this month of any year';
   }
 }
 

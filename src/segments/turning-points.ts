@@ -1,8 +1,8 @@
 /** When time alone can change what is true of someone. */
 import type { DateFilter, EventFacts, Leaf, ProfileFacts, PropertyFilter, TimeWindow, Value } from './ast.ts';
-import { anniversaryIn, civilDate, dayOf, periodDays, startOfDay, type CivilDate } from './calendar.ts';
+import { anniversaryIn, civilDate, dayNumber, dayOf, monthOf, periodDays, startOfDay } from './calendar.ts';
 import { parseDate } from './dates.ts';
-import { predictionPath } from './paths.ts';
+import { EVENT_TIME, predictionPath } from './paths.ts';
 
 /** Instants (epoch milliseconds) and yearly events, at each of which truth may change; between them it cannot. */
 export interface TurningPoints {
@@ -10,12 +10,8 @@ export interface TurningPoints {
   yearly: Yearly[];
 }
 
-/** An anniversary filter for a date. */
-export interface Yearly {
-  date: CivilDate;
-  from: number;
-  to: number;
-}
+/** For a date that comes back each year, the days of a year on which its filter holds: from the first to the one behind. */
+export type Yearly = (year: number) => [from: number, to: number];
 
 export function turningPoints(leaf: Leaf, facts: ProfileFacts, timeZone: string): TurningPoints {
   switch (leaf.kind) {
@@ -61,17 +57,11 @@ export function turningPoints(leaf: Leaf, facts: ProfileFacts, timeZone: string)
 }
 
 /** The instants of yearly events from the year before `from` to the one after `to`. */
-export function yearlyPoints(
-  { date, from: first, to: last }: Yearly,
-  from: number,
-  to: number,
-  timeZone: string,
-): number[] {
+export function yearlyPoints(daysIn: Yearly, from: number, to: number, timeZone: string): number[] {
   const yearOf = (at: number) => civilDate(dayOf(at, timeZone)).year;
   const points: number[] = [];
   for (let year = yearOf(from) - 1; year <= yearOf(to) + 1; year += 1) {
-    const day = anniversaryIn(year, date);
-    points.push(startOfDay(day - last, timeZone), startOfDay(day - first + 1, timeZone));
+    points.push(...daysIn(year).map((day) => startOfDay(day, timeZone)));
   }
   return points;
 }
@@ -80,6 +70,10 @@ const NONE: TurningPoints = { once: [], yearly: [] };
 
 function once(instants: number[]): TurningPoints {
   return { once: instants, yearly: [] };
+}
+
+function yearly(daysIn: Yearly): TurningPoints {
+  return { once: [], yearly: [daysIn] };
 }
 
 function joined(parts: readonly TurningPoints[]): TurningPoints {
@@ -98,23 +92,35 @@ function eventPoints(
 ): TurningPoints {
   return joined([
     once([event.time, ...(within ? windowPoints(within, event.time, timeZone) : [])]),
-    ...where.map(({ path, filter }) =>
-      filter.kind === 'date' ? valuePoints(filter.date, event.properties.get(path), timeZone) : NONE,
-    ),
+    ...where.map(({ path, filter }) => {
+      if (filter.kind !== 'date') return NONE;
+      if (path === EVENT_TIME) return datePoints(filter.date, event.time, timeZone);
+      return valuePoints(filter.date, event.properties.get(path), timeZone);
+    }),
   ]);
 }
 
 function valuePoints(filter: DateFilter, value: Value | undefined, timeZone: string): TurningPoints {
   const date = typeof value === 'string' ? parseDate(value, timeZone) : null;
-  if (date === null) return NONE;
+  return date === null ? NONE : datePoints(filter, date, timeZone);
+}
+
+function datePoints(filter: DateFilter, date: number, timeZone: string): TurningPoints {
   switch (filter.op) {
     case 'within':
       return once(windowPoints(filter.window, date, timeZone));
     case 'next':
       return once([date - filter.ms, date]);
     case 'anniversary': {
-      const { from, to } = filter;
-      return { once: [], yearly: [{ date: civilDate(dayOf(date, timeZone)), from, to }] };
+      const civil = civilDate(dayOf(date, timeZone));
+      return yearly((year) => {
+        const day = anniversaryIn(year, civil);
+        return [day - filter.to, day - filter.from + 1];
+      });
+    }
+    case 'thisMonth': {
+      const month = monthOf(date, timeZone);
+      return yearly((year) => [dayNumber(year, month, 1), dayNumber(year, month + 1, 1)]);
     }
     case 'month':
       return NONE;

@@ -138,9 +138,15 @@ it('dates of profiles and of events, and periods of the calendar', async () => {
   const birthday = await segment({
     property: { path: 'properties.born', filter: { date: { anniversary: { today: true } } } },
   });
+  const birthdayMonth = await segment({
+    property: { path: 'properties.born', filter: { date: { anniversary: { thisMonth: true } } } },
+  });
   const due = { path: 'due', filter: { date: { within: { calendar: 'TODAY' } } } };
   const dueToday = await segment(orders({ where: [due] }));
   const ordered = await segment(orders({ within: { calendar: 'THIS_YEAR' } }));
+  // 400 days ago is 330 days before an anniversary.
+  const anniversary = { path: '$time', filter: { date: { anniversary: { next: 345 } } } };
+  const aYearAgo = await segment(orders({ where: [anniversary] }));
   const expected = await segment({
     prediction: { dimension: 'EXPECTED_NEXT_ORDER', date: { within: { moreThanAgo: 'PT1H' } } },
   });
@@ -153,13 +159,9 @@ it('dates of profiles and of events, and periods of the calendar', async () => {
     order('a', { properties: { due: today } }),
     order('b', { time: text(now - 400 * day), properties: { due: text(now - 3 * day) } }),
   );
-  expect(await Promise.all([soon, birthday, dueToday, ordered, expected].map(members))).toEqual([
-    ['a'],
-    ['a'],
-    ['a'],
-    ['a'],
-    ['c'],
-  ]);
+  expect(
+    await Promise.all([soon, birthday, birthdayMonth, dueToday, ordered, aYearAgo, expected].map(members)),
+  ).toEqual([['a'], ['a'], ['a'], ['a'], ['a'], ['b'], ['c']]);
 });
 
 it('sequences of events: members, audiences, breakdowns, forecasts and explanations', async () => {

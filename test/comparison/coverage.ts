@@ -1,5 +1,13 @@
 /** What of the language a run has touched: "text.contains", "window.ago", "sum.atLeast" → how often. */
-import type { Condition, DateFilter, NumberFilter, TimeWindow, ValueFilter } from '../../src/segments/ast.ts';
+import type {
+  Condition,
+  DateFilter,
+  NumberFilter,
+  PropertyFilter,
+  TimeWindow,
+  ValueFilter,
+} from '../../src/segments/ast.ts';
+import { EVENT_TIME } from '../../src/segments/paths.ts';
 import { linksOf } from '../../src/segments/sequences.ts';
 import { PERIODS } from './dates.ts';
 
@@ -23,7 +31,7 @@ const PLACES_AND_SAMPLES = [
 ];
 
 const SEQUENCES = [
-  ...['plain', 'first', 'middle', 'last', 'several', 'repeated', 'where', 'where.date'].map(
+  ...['plain', 'first', 'middle', 'last', 'several', 'repeated', 'where', 'where.date', 'where.time'].map(
     (part) => `sequence.${part}`,
   ),
   ...['first', 'middle', 'last', 'plain'].map((part) => `sequence.limited.${part}`),
@@ -47,8 +55,8 @@ export const WHOLE_LANGUAGE: readonly string[] = [
   ...PLACES_AND_SAMPLES,
   ...['boolean.true', 'boolean.false', 'exists.true', 'exists.false'],
   ...SEQUENCES,
-  ...['property', 'where', 'prediction'].flatMap((of) => [
-    ...['next', 'anniversary', 'month'].map((op) => `${of}.date.${op}`),
+  ...['property', 'where', 'time', 'prediction'].flatMap((of) => [
+    ...['next', 'anniversary', 'month', 'thisMonth'].map((op) => `${of}.date.${op}`),
     ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar'].map((window) => `${of}.date.within.${window}`),
   ]),
   ...['window', 'date'].flatMap((of) => PERIODS.map((period) => `${of}.calendar.${period}`)),
@@ -73,7 +81,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
     touch(`${of}.date.${filter.op}${filter.op === 'within' ? `.${filter.window.kind}` : ''}`);
     if (filter.op === 'within') within('date', filter.window);
   };
-  const value = (of: 'property' | 'where', filter: ValueFilter) => {
+  const value = (of: 'property' | 'where' | 'time', filter: ValueFilter) => {
     if (filter.kind === 'text') touch(`text.${filter.text.op}`);
     else if (filter.kind === 'number') number('number', filter.number);
     else if (filter.kind === 'boolean') touch(`boolean.${filter.equals}`);
@@ -85,6 +93,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
       if (filter.list.op === 'length') number('length', filter.list.length);
     }
   };
+  const where = ({ path, filter }: PropertyFilter) => value(path === EVENT_TIME ? 'time' : 'where', filter);
   switch (condition.kind) {
     case 'all':
     case 'any':
@@ -101,7 +110,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
       within('window', condition.within);
       touch(`measure.${condition.measure.kind}`);
       number(condition.measure.kind, condition.is);
-      for (const { filter } of condition.where) value('where', filter);
+      for (const filter of condition.where) where(filter);
       return;
     case 'consent':
       touch(`consent.${condition.channel}`);
@@ -146,9 +155,10 @@ export function cover(coverage: Coverage, condition: Condition): void {
       const metrics = links.map(({ step }) => step.metric);
       if (new Set(metrics).size < metrics.length) touch('sequence.repeated');
       touch(`sequence.window.${within?.kind ?? 'ever'}`);
-      for (const { filter } of steps.flatMap(({ where }) => where)) {
-        touch(`sequence.where${filter.kind === 'date' ? '.date' : ''}`);
-        value('where', filter);
+      for (const filter of steps.flatMap((step) => step.where)) {
+        const date = filter.path === EVENT_TIME ? '.time' : '.date';
+        touch(`sequence.where${filter.filter.kind === 'date' ? date : ''}`);
+        where(filter);
       }
       return;
     }

@@ -1,11 +1,15 @@
 /** Time passing over dates and over days of the account's calendar, each to the very millisecond. */
+import type { QueryParams } from '@clickhouse/client';
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countAudience } from '../../src/evaluation/audience.ts';
 import { createSegment } from '../../src/evaluation/definitions.ts';
+import { startOfDay } from '../../src/segments/calendar.ts';
+import { turnedByDay } from '../../src/evaluation/midnights.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
-import { parseCondition } from '../../src/segments/index.ts';
+import { criteriaOf, normalise, parseCondition } from '../../src/segments/index.ts';
+import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
 import { openWorld, until, type World } from './world.ts';
@@ -208,6 +212,25 @@ test('what a midnight has turned is told before a merge adds events', async () =
   expect(await changesOf(account)).toContainEqual(exited(midnight));
 });
 
+test('an order of last year enters seven days before its anniversary, and leaves on the day itself', async () => {
+  const account = await world.newAccount(0, 'America/New_York');
+  const where = [{ path: '$time', filter: { date: { anniversary: { next: 7 } } } }];
+  await segment(account, { event: { metric: 'Placed Order', where } });
+  const day = Math.floor(world.clock.now() / DAY) + 30;
+  const date = new Date(day * DAY);
+  await order(account, {
+    time: Date.UTC(date.getUTCFullYear() - 1, date.getUTCMonth(), date.getUTCDate(), 17),
+  });
+  const [from, to] = [startOfDay(day - 7, 'America/New_York'), startOfDay(day, 'America/New_York')];
+  await pass(from - 1);
+  expect(await changesOf(account)).toEqual([]);
+  await pass(from);
+  expect(await changesOf(account)).toEqual([entered(from)]);
+  await pass(to - 1);
+  await pass(to);
+  expect(await changesOf(account)).toEqual([entered(from), exited(to)]);
+});
+
 test('an event leaves when a date in its properties has passed, for whoever has the event after a merge', async () => {
   const account = await world.newAccount(0);
   const start = world.clock.now();
@@ -223,4 +246,64 @@ test('an event leaves when a date in its properties has passed, for whoever has 
   expect(await changesOf(account)).toEqual([entered(begins - DAY)]);
   await pass(begins + HOUR);
   expect(await changesOf(account)).toEqual([entered(begins - DAY), exited(begins)]);
+});
+
+test('a birthday of this month enters and leaves as months begin in the time zone of the account', async () => {
+  const account = await world.newAccount(0, 'Europe/Berlin');
+  await segment(account, dated('born', { anniversary: { thisMonth: true } }));
+  const leap = await world.newAccount(0, 'Pacific/Apia');
+  const where = [{ path: 'born', filter: { date: { anniversary: { thisMonth: true } } } }];
+  await segment(leap, { event: { metric: 'Placed Order', where } });
+  const year = new Date(world.clock.now()).getUTCFullYear() + 1;
+  await pass(Date.UTC(year, 0, 20));
+  await upsert(account, 'a', { born: '1984-03-31T22:30:00Z' });
+  await order(leap, { time: world.clock.now(), properties: { born: '2000-02-29' } });
+  // In Berlin this is in April already, of which both ends lie in summer time.
+  const [april, may] = [Date.UTC(year, 2, 31, 22), Date.UTC(year, 3, 30, 22)];
+  const [february, march] = [Date.UTC(year, 0, 31, 11), Date.UTC(year, 1, 28, 11)];
+  for (const [of, from, to] of [
+    [leap, february, march],
+    [account, april, may],
+  ] as const) {
+    await pass(from - 1);
+    expect(await changesOf(of)).toEqual([]);
+    await pass(from);
+    expect(await changesOf(of)).toEqual([entered(from)]);
+    await pass(to - 1);
+    expect(await changesOf(of)).toEqual([entered(from)]);
+    await pass(to);
+    expect(await changesOf(of)).toEqual([entered(from), exited(to)]);
+  }
+  // A year later, in a leap of the clock over all of it.
+  await pass(Date.UTC(year + 1, 3, 15));
+  expect((await changesOf(account)).slice(2)).toEqual([entered(Date.UTC(year + 1, 2, 31, 22))]);
+});
+
+test('only on a day that begins a month is anybody compared for a birthday of this month', async () => {
+  const account = await world.newAccount(0);
+  const parsed = parseCondition({ not: dated('born', { anniversary: { thisMonth: true } }) });
+  assert(parsed.ok);
+  const condition = normalise(parsed.condition);
+  const segment = {
+    ...{ account, segment: 1, version: 1, references: new Set<number>() },
+    ...{ own: condition, condition, criteria: criteriaOf(condition) },
+  };
+  const asked: string[] = [];
+  const client = Object.create(world.clickhouse.client) as ClickHouse['client'];
+  client.query = (params: QueryParams) => {
+    asked.push(params.query);
+    return world.clickhouse.client.query(params);
+  };
+  for (const [midnight, statements] of [
+    ['2041-03-31', 0],
+    ['2041-04-01', 1],
+    ['2041-04-02', 0],
+  ] as const) {
+    const after = Date.parse(midnight);
+    const change = { account, metrics: new Map(), timeZone: 'UTC', chunks: [0], before: after - 1, after };
+    for await (const page of turnedByDay({ ...world.clickhouse, client }, change, [segment])) {
+      assert.fail(`nobody is there: ${JSON.stringify(page)}`);
+    }
+    expect(asked.splice(0).length).toBe(statements);
+  }
 });

@@ -7,6 +7,8 @@ const DAY = 24 * HOUR;
 
 /** Where dates lie, in profiles and in events. */
 export const DATE_PATHS: ReadonlySet<string> = new Set(['due', 'item.since']);
+/** Of the event itself. */
+export const EVENT_TIME = '$time';
 export const PERIODS = [
   ...['TODAY', 'YESTERDAY', 'THIS_WEEK', 'LAST_WEEK'],
   ...['THIS_MONTH', 'LAST_MONTH', 'THIS_YEAR', 'LAST_YEAR'],
@@ -58,13 +60,15 @@ export function randomDate(random: Random, instants: readonly number[]): unknown
 
 export function randomDateFilter(random: Random, window: () => Json): Json {
   const days = () => random.pick([1, 2, 7, 30, 180, 365]);
-  switch (random.pick(['within', 'within', 'next', 'next', 'anniversary', 'month'])) {
+  switch (random.pick(['within', 'within', 'next', 'next', 'anniversary', 'month', 'thisMonth'])) {
     case 'within':
       return { within: window() };
     case 'next':
       return { next: random.pick(LENGTHS)[0] };
     case 'anniversary':
       return { anniversary: random.pick<Json>([{ today: true }, { last: days() }, { next: days() }]) };
+    case 'thisMonth':
+      return { anniversary: { thisMonth: true } };
     default:
       return { month: random.between(1, 12) };
   }
@@ -86,6 +90,7 @@ export function everyDateCondition(random: Random, window: () => Json): Json[] {
     ...everyWindow(window).map((within) => ({ within })),
     { next: random.pick(LENGTHS)[0] },
     { anniversary: random.pick<Json>([{ today: true }, { last: 7 }, { next: 30 }]) },
+    { anniversary: { thisMonth: true } },
     { month: random.between(1, 12) },
   ];
   const metric = 'Placed Order';
@@ -93,7 +98,9 @@ export function everyDateCondition(random: Random, window: () => Json): Json[] {
   return [
     ...filters().map(property),
     ...PERIODS.map((calendar) => property({ within: { calendar } })),
-    ...filters().map((date) => ({ event: { metric, where: [{ path: 'due', filter: { date } }] } })),
+    ...['due', EVENT_TIME].flatMap((path) =>
+      filters().map((date) => ({ event: { metric, where: [{ path, filter: { date } }] } })),
+    ),
     ...filters().map((date) => ({ prediction: { dimension: 'EXPECTED_NEXT_ORDER', date } })),
     ...PERIODS.map((calendar) => ({ event: { metric, within: { calendar } } })),
   ];

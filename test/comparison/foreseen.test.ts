@@ -85,6 +85,21 @@ test('an event that was sent ahead of its time counts when its time comes, and l
   expect(await changes()).toEqual(['ENTERED TIME 5', 'EXITED TIME 35']);
 });
 
+test('a filter on the time of an event has edges as a window has, which the news move along', async () => {
+  const ago = { within: { ago: { from: 'PT20S', to: 'PT10S' } } };
+  await segment({ event: { metric: 'Viewed', where: [{ path: '$time', filter: { date: ago } }] } });
+  await pass(2);
+  await viewed('a', 1.5);
+  const before = await changes();
+  await pass(11.499);
+  expect(await changes()).toEqual(before);
+  await pass(11.5);
+  await pass(21.499);
+  expect((await changes()).slice(before.length)).toEqual(['ENTERED TIME 11.5']);
+  await pass(21.5);
+  expect((await changes()).slice(before.length)).toEqual(['ENTERED TIME 11.5', 'EXITED TIME 21.5']);
+});
+
 test('events that a merge has copied leave a window although nobody has named them', async () => {
   await viewed('a', 1);
   await upsert({ email: 'a@x.com' });

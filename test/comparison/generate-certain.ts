@@ -1,5 +1,6 @@
 /** Conditions that random ones are too few to contain for certain. */
 import { CHANNELS } from './consents.ts';
+import { EVENT_TIME } from './dates.ts';
 import {
   MEASURES,
   OPS,
@@ -48,6 +49,12 @@ export function certainKinds(random: Random, instants: readonly number[], seed: 
     () => ({ event: { metric: random.pick(METRICS), where: [{ path: 'tags', filter: list() }] } }),
     () => ({ property: { path: 'properties.tags', filter: list() } }),
   ];
+  const thisMonth = { date: { anniversary: { thisMonth: true } } };
+  const anniversary = { date: { anniversary: { next: 30 } } };
+  const dates = [
+    () => ({ property: { path: 'properties.due', filter: thisMonth } }),
+    () => ({ event: { metric: random.pick(METRICS), where: [{ path: EVENT_TIME, filter: anniversary }] } }),
+  ];
   const consents = CHANNELS.flatMap((channel) => [
     () => ({ consent: { channel, status: ['SUBSCRIBED'] } }),
     () => ({ consent: { channel, canReceive: true } }),
@@ -55,7 +62,7 @@ export function certainKinds(random: Random, instants: readonly number[], seed: 
   // In every seed, since it seldom turns.
   const by = seed % 2 === 0 ? 0.2 : -0.2;
   const change = { prediction: { dimension: 'CHURN_RISK', change: { by, within: 'P1D' } } };
-  return [change, ...shareOf([...measures, ...leaves, ...lists, ...consents], seed)];
+  return [change, ...shareOf([...measures, ...leaves, ...lists, ...dates, ...consents], seed)];
 }
 
 function shareOf(makers: readonly (() => Json)[], seed: number): Json[] {

@@ -10,7 +10,7 @@ import type { EventFacts, PredictionFacts, ProfileFacts } from '../../src/segmen
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
 import { randomList, randomListFilter, randomPlace, randomProfileLeaf } from './generate-profile.ts';
-import { DATE_PATHS, PERIODS, randomDate, randomDateFilter } from './dates.ts';
+import { DATE_PATHS, EVENT_TIME, PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import type { SequenceMakers } from './sequences.ts';
 import { newestOf, randomConsent, randomConsentCondition, type Told } from './consents.ts';
 import { randomHistories, randomPredictions } from './predictions.ts';
@@ -242,6 +242,7 @@ export function randomProperties(random: Random, instants: readonly number[]): J
   set(0.2, 'item.name', () => random.pick(TEXTS));
   set(0.2, 'odd key "\'\\%_é', () => random.pick(TEXTS));
   set(0.1, '$value', () => random.pick(NUMBERS));
+  set(0.1, EVENT_TIME, () => randomDate(random, instants));
   return properties;
 }
 
@@ -339,13 +340,14 @@ function randomMeasure(random: Random, kind: MeasureKind): Json {
 const COUNTS = [-1, 0, 0, 1, 1, 2, 2, 3, 1.5];
 
 function randomWhere(random: Random, instants: readonly number[]): Json {
-  const path = random.pick([...EVENT_PATHS, '$value']);
+  const path = random.pick([...EVENT_PATHS, '$value', EVENT_TIME, EVENT_TIME]);
   return { path, filter: filterFor(random, path, instants) };
 }
 
 /** Mostly of the type that the path usually has. */
 function filterFor(random: Random, path: string, instants: readonly number[]): Json {
-  if (DATE_PATHS.has(path) || random.chance(0.03)) return { date: dateFilter(random, instants) };
+  const isDate = DATE_PATHS.has(path) || (path === EVENT_TIME && random.chance(0.85));
+  if (isDate || random.chance(0.03)) return { date: dateFilter(random, instants) };
   if (random.chance(0.2)) return randomFilter(random);
   if (NUMBER_PATHS.has(path)) return { number: randomNumberFilter(random, NUMBERS) };
   if (BOOLEAN_PATHS.has(path)) return { boolean: random.chance(0.5) };

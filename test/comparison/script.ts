@@ -5,7 +5,7 @@ import { criteriaOf, evaluate } from '../../src/segments/index.ts';
 import { turningPoints, yearlyPoints } from '../../src/segments/turning-points.ts';
 import { streamOfMetric } from '../../src/storage/topics.ts';
 import { CHANNELS, consentInput, randomConsent } from './consents.ts';
-import { PERIODS, randomDate, randomDateFilter } from './dates.ts';
+import { EVENT_TIME, PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import {
   randomCondition,
   randomNumberFilter,
@@ -294,7 +294,12 @@ function condition({ random, now }: Situation): Json {
   const dated = () =>
     random.pick<() => Json>([
       () => ({ property: { path: 'properties.due', filter: { date: date() } } }),
-      () => ({ event: { metric: metric(random), where: [{ path: 'due', filter: { date: date() } }] } }),
+      () => ({
+        event: {
+          metric: metric(random),
+          where: [{ path: random.pick(['due', EVENT_TIME]), filter: { date: date() } }],
+        },
+      }),
       () => ({ prediction: { dimension: random.pick(DIMENSIONS), change: randomChange(random) } }),
     ])();
   const timely = () => (random.chance(0.4) ? dated() : windowed());

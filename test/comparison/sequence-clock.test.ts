@@ -139,6 +139,19 @@ test('a sequence of today ends at midnight in the time zone of the account', asy
   expect((await changes())[1]).toBe(exited(next + DAY));
 });
 
+test('a step that looks at the time of its event turns as it has been long enough', async () => {
+  const where = [{ path: '$time', filter: { date: { within: { ago: { from: 'P3D', to: 'P1D' } } } } }];
+  const { start, send, pass, changes } = await withSegment({ steps: [{ ...A, where }, B] });
+  await send('Started Checkout', start - 2);
+  await send('Placed Order', start - 1);
+  await pass(start - 3 + DAY);
+  expect(await changes()).toEqual([]);
+  await pass(start - 2 + DAY);
+  expect(await changes()).toEqual([entered(start - 2 + DAY)]);
+  await pass(start + 4 * DAY);
+  expect(await changes()).toEqual([entered(start - 2 + DAY), exited(start - 2 + 3 * DAY)]);
+});
+
 test('a step that looks at a date of its event turns as the date comes near', async () => {
   const where = [{ path: 'trip', filter: { date: { next: 'P1D' } } }];
   const { start, send, pass, changes } = await withSegment({ steps: [{ ...A, where }, B] });

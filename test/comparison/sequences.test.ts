@@ -48,7 +48,12 @@ test.each([1, 2, 3])(
     await write(account, events);
     const makers = {
       metric: () => random.pick(METRICS),
-      where: () => ({ path: '$value', filter: { number: { atLeast: random.between(1, 3) } } }),
+      where: () =>
+        random.pick([
+          { path: '$value', filter: { number: { atLeast: random.between(1, 3) } } },
+          { path: '$time', filter: { date: { within: { last: random.pick(LENGTHS) } } } },
+          { path: '$time', filter: { date: { within: { moreThanAgo: random.pick(LENGTHS) } } } },
+        ]),
       window: () => {
         const shorter = random.pick(['PT0S', 'PT1S']);
         return random.pick<object>([

@@ -1,5 +1,5 @@
 /** Random sequences, and histories in which many a chain of events is nearly one. */
-import { randomDateFilter } from './dates.ts';
+import { EVENT_TIME, randomDateFilter } from './dates.ts';
 import type { Json } from './generate.ts';
 import type { Random } from './random.ts';
 
@@ -65,8 +65,11 @@ export function everySequence(random: Random, makers: SequenceMakers, windows: r
     ...randomSequence(random, makers, 'yy', true),
     steps: [{ metric: same }, { metric: same }],
   };
-  const due = () => ({ path: 'due', filter: { date: randomDateFilter(random, makers.window) } });
-  const filtered = [makers.where, due].map((where) => ({
+  const dated = (path: string) => () => ({
+    path,
+    filter: { date: randomDateFilter(random, makers.window) },
+  });
+  const filtered = [makers.where, dated('due'), dated(EVENT_TIME)].map((where) => ({
     steps: [
       { metric: makers.metric(), where: [where()] },
       { metric: makers.metric(), negate: true },

@@ -151,6 +151,29 @@ describe('explain', () => {
     expect(explained(apart, facts, Date.UTC(2097, 0, 1)).flipsAt).toBe(Date.UTC(2104, 1, 29));
   });
 
+  it('finds the months in which a birthday begins and ceases to be this month', () => {
+    const born = {
+      property: { path: 'properties.born', filter: { date: { anniversary: { thisMonth: true } } } },
+    };
+    const facts = profile({ properties: { born: '1990-12-24' } });
+    const flip = (now: number) => explain(parsed(born), facts, now, { timeZone: 'America/New_York' }).flipsAt;
+    expect(flip(NOW)).toBe(Date.UTC(2026, 11, 1, 5));
+    expect(flip(Date.UTC(2026, 11, 1, 5) - 1)).toBe(Date.UTC(2026, 11, 1, 5));
+    expect(flip(Date.UTC(2026, 11, 1, 5))).toBe(Date.UTC(2027, 0, 1, 5));
+  });
+
+  it('finds the anniversaries of an event, and the edges of its own time', () => {
+    const where = (date: object) => order({ where: [{ path: '$time', filter: { date } }] });
+    // 100 days before 10 February 2026, noon: 2 November 2025.
+    const flips = (date: object, now: number) => explained(where(date), ago(100), now).flipsAt;
+    expect(flips({ anniversary: { next: 7 } }, NOW)).toBe(Date.UTC(2026, 9, 26));
+    expect(flips({ anniversary: { next: 7 } }, Date.UTC(2026, 9, 26))).toBe(Date.UTC(2026, 10, 2));
+    expect(flips({ anniversary: { thisMonth: true } }, NOW)).toBe(Date.UTC(2026, 10, 1));
+    expect(flips({ within: { last: 'P101D' } }, NOW)).toBe(NOW + DAY);
+    expect(flips({ within: { calendar: 'LAST_YEAR' } }, NOW)).toBe(Date.UTC(2027, 0, 1));
+    expect(flips({ next: 'P7D' }, NOW)).toBeNull();
+  });
+
   it('agrees with the reference: truth now, just before the flip, at it, and at random instants in between', () => {
     let flipping = 0;
     for (let seed = 0; seed < 700; seed += 1) {

@@ -46,6 +46,9 @@ describe('lint', () => {
       where(['a', { number: { moreThan: 2 } }], ['a', { number: { equals: 2 } }]),
     ],
     ['a text for $value', where(['$value', { text: { notEquals: '' } }])],
+    ['a text for $time', where(['$time', { text: { notEquals: '' } }])],
+    ['no time at all', where(['$time', { exists: false }])],
+    ['a time still to come', where(['$time', { date: { next: 'P1D' } }])],
     ['two statuses at once', { all: [status('SUBSCRIBED'), status('UNSUBSCRIBED', 'NEVER_SUBSCRIBED')] }],
     [
       'inside and outside',
@@ -70,6 +73,10 @@ describe('lint', () => {
   it.each<[string, object]>([
     ['some events', { all: [count({ atLeast: 3 }), count({ atMost: 3 })] }],
     ['events of different windows', { all: [order(), { not: order({ within: { last: 'P1D' } }) }] }],
+    [
+      'the time of an event',
+      where(['$time', { exists: true }], ['$time', { date: { anniversary: { next: 7 } } }]),
+    ],
     ['a date that is also a text', { all: [x({ date: { month: 1 } }), text({ startsWith: '2026' })] }],
     [
       'a value that may be unset',

@@ -159,6 +159,11 @@ describe('parseCondition', () => {
       'INVALID property.filter.date.anniversary.today',
     ],
     [
+      'a month that is not this one',
+      email({ date: { anniversary: { thisMonth: false } } }),
+      'INVALID property.filter.date.anniversary.thisMonth',
+    ],
+    [
       'an empty list of elements',
       email({ list: { containsAny: [] } }),
       'REQUIRED property.filter.list.containsAny',

@@ -75,6 +75,8 @@ describe('parseQuery', () => {
     ],
     ['properties.due is today', due({ within: { calendar: 'TODAY' } })],
     ['properties.due is in February', due({ month: 2 })],
+    ['properties.due is in this month of any year', due({ anniversary: { thisMonth: true } })],
+    ['properties.due is this month', due({ within: { calendar: 'THIS_MONTH' } })],
     ['properties.due has its anniversary in the next 7 days', due({ anniversary: { next: 7 } })],
     ['properties.due has its anniversary in the last day', due({ anniversary: { last: 1 } })],
     [

@@ -266,6 +266,40 @@ const SENTENCES: Record<string, () => void> = {
     expect(did(where({ exists: false }), [{ value: null }])).toBe(true);
     expect(did(where({ number: { equals: 0 } }), [{ value: null }])).toBe(false);
   },
+  "The path `$time` means the event's own time, in `where` only: an instant for date filters, and always set.":
+    () => {
+      const where = (filter: object) => ({ where: [{ path: '$time', filter }] });
+      const within = (window: object, time: number) => did(where({ date: { within: window } }), [{ time }]);
+      expect(within({ last: 'P1D' }, NOW - DAY + 1)).toBe(true);
+      expect(within({ last: 'P1D' }, NOW - DAY)).toBe(false);
+      expect(within({ moreThanAgo: 'P1D' }, NOW - DAY)).toBe(true);
+      expect(within({ dates: { from: new Date(NOW).toISOString() } }, NOW)).toBe(true);
+      expect(within({ dates: { from: new Date(NOW).toISOString() } }, NOW - 1)).toBe(false);
+      const anniversary = (of: object, time: number, zone = 'UTC') =>
+        did(where({ date: { anniversary: of } }), [{ time }], NOW, zone);
+      // Now is 10 February 2026, 12:00 UTC.
+      expect(anniversary({ next: 7 }, Date.UTC(2025, 1, 17))).toBe(true);
+      expect(anniversary({ next: 7 }, Date.UTC(2025, 1, 18))).toBe(false);
+      expect(anniversary({ next: 7 }, Date.UTC(2025, 1, 18), 'America/New_York')).toBe(true);
+      expect(anniversary({ today: true }, NOW)).toBe(true);
+      expect(anniversary({ thisMonth: true }, Date.UTC(2019, 1, 28))).toBe(true);
+      expect(did(where({ date: { month: 2 } }), [{ time: NOW }])).toBe(true);
+      expect(did(where({ exists: true }), [{}])).toBe(true);
+      expect(did(where({ exists: false }), [{}])).toBe(false);
+      const time = new Date(NOW).toISOString();
+      const named = [{ time: NOW, properties: { $time: time } }, { properties: { $time: NOW } }];
+      const others = [
+        { text: { notEquals: 'a' } },
+        { number: { atLeast: 0 } },
+        { list: { length: { atLeast: 0 } } },
+      ];
+      for (const filter of [...others, { boolean: true }]) expect(did(where(filter), named)).toBe(false);
+      for (const measure of ['sum', 'average', 'min', 'max', 'distinct']) {
+        expect(mistakes(order({ measure: { [measure]: '$time' } }))).toEqual([
+          `INVALID event.measure.${measure}`,
+        ]);
+      }
+    },
   'A sum over no events is zero.': () => {
     expect(did(sum({ equals: 0 }), [])).toBe(true);
     expect(did(sum({ moreThan: -1 }), [])).toBe(true);

@@ -134,6 +134,10 @@ export const TIME_SENTENCES: Record<string, () => void> = {
       expect(did(where('$value', date), events)).toBe(false);
     }
   },
+  'For `$time`, `next` never holds: an event whose time has not come yet does not count.': () => {
+    const next = { where: [{ path: '$time', filter: { date: { next: 'P7D' } } }] };
+    for (const time of [NOW - 1, NOW, NOW + 1, NOW + DAY]) expect(did(next, [{ time }])).toBe(false);
+  },
   '`next: D` holds for E < t <= E + D.': () => {
     const next = (time: number) => holds({ date: { next: 'P1D' } }, iso(time));
     expect([NOW - 1, NOW, NOW + 1, NOW + DAY, NOW + DAY + 1].map(next)).toEqual([
@@ -198,6 +202,27 @@ export const TIME_SENTENCES: Record<string, () => void> = {
     expect(['2028-02-28', '2028-02-29', '2028-03-01'].map(today)).toEqual([false, true, false]);
     expect(['2100-02-28', '2100-03-01'].map(today)).toEqual([true, false]);
   },
+  '`thisMonth: true` holds in the month of the date, every year, from the midnight that begins it to the one that ends it.':
+    () => {
+      const thisMonth = (value: string, now: string, zone = 'UTC') =>
+        holds({ date: { anniversary: { thisMonth: true } } }, value, at(now), zone);
+      for (const year of [1950, 2025, 2026, 2040]) {
+        // In Berlin, March begins in winter time and ends in summer time.
+        const inBerlin = (now: string) => thisMonth(`${year}-03-10`, now, BERLIN);
+        expect(inBerlin('2026-02-28T22:59:59.999Z')).toBe(false);
+        expect(inBerlin('2026-02-28T23:00:00Z')).toBe(true);
+        expect(inBerlin('2026-03-31T21:59:59.999Z')).toBe(true);
+        expect(inBerlin('2026-03-31T22:00:00Z')).toBe(false);
+        expect(inBerlin('2031-03-01T12:00:00Z')).toBe(true);
+      }
+      // The date's own month is that of the account's calendar, too.
+      expect(thisMonth('1990-05-01T03:00:00Z', '2026-04-15T12:00:00Z', NEW_YORK)).toBe(true);
+      expect(thisMonth('1990-05-01T03:00:00Z', '2026-05-15T12:00:00Z', NEW_YORK)).toBe(false);
+      expect(thisMonth('1990-05-01', '2026-05-15T12:00:00Z', NEW_YORK)).toBe(true);
+      expect(thisMonth('2000-02-29', '2026-02-01')).toBe(true);
+      expect(thisMonth('2000-02-29', '2026-03-01')).toBe(false);
+      expect(thisMonth('2000-12-31', '2027-01-01')).toBe(false);
+    },
 
   '`calendar` holds for times in the day, week, month or year that holds E, or in the one before it.': () => {
     // A Wednesday.

@@ -221,7 +221,7 @@ function eventCondition(random: Random, instants: readonly number[]): Json {
     metric: random.pick(METRICS),
     measure: { [measure]: measure === 'days' || measure === 'count' ? true : path },
     ...maybe(random, 0.9, 'is', () => numberFilter(random, [-1, 0, 1, 2, 3, 1.5])),
-    ...maybe(random, 0.4, 'where', () => times(random.between(0, 2), () => propertyFilter(random, instants))),
+    ...maybe(random, 0.4, 'where', () => times(random.between(0, 2), () => whereFilter(random, instants))),
     ...maybe(random, 0.7, 'within', () => timeWindow(random, instants)),
   };
 }
@@ -229,7 +229,7 @@ function eventCondition(random: Random, instants: readonly number[]): Json {
 function sequenceCondition(random: Random, instants: readonly number[]): Json {
   const steps = times(random.between(2, 4), () => ({
     metric: random.pick(METRICS.slice(0, 3)),
-    ...maybe(random, 0.3, 'where', () => times(random.between(0, 2), () => propertyFilter(random, instants))),
+    ...maybe(random, 0.3, 'where', () => times(random.between(0, 2), () => whereFilter(random, instants))),
     ...maybe(random, 0.5, 'negate', () => random.chance(0.6)),
   }));
   if (steps.every((step) => (step as Json)['negate'] === true)) steps.push({ metric: 'Placed Order' });
@@ -238,6 +238,13 @@ function sequenceCondition(random: Random, instants: readonly number[]): Json {
     ...maybe(random, 0.5, 'completeWithin', () => random.pick(WINDOWS)[0]),
     ...maybe(random, 0.5, 'within', () => timeWindow(random, instants)),
   };
+}
+
+function whereFilter(random: Random, instants: readonly number[]): Json {
+  if (random.chance(0.7)) return propertyFilter(random, instants);
+  const date = { date: dateFilter(random, instants) };
+  const other = random.pick([{ exists: random.chance(0.5) }, { text: { notEquals: 'a' } }]);
+  return { path: '$time', filter: random.chance(0.85) ? date : other };
 }
 
 function propertyFilter(random: Random, instants: readonly number[]): Json {
@@ -282,6 +289,7 @@ function dateFilter(random: Random, instants: readonly number[]): Json {
     () => ({ within: timeWindow(random, instants) }),
     () => ({ next: random.pick(WINDOWS)[0] }),
     () => ({ anniversary: random.pick<Json>([{ today: true }, { last: days() }, { next: days() }]) }),
+    () => ({ anniversary: { thisMonth: true } }),
     () => ({ month: random.between(1, 12) }),
   ])();
 }
