@@ -24,10 +24,14 @@ import {
   timeWindow,
   valueFilter,
 } from './query-values.ts';
-import { CHANNEL_WORDS, DIMENSION_WORDS, MEASURE_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
-
-const inverse = (words: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(words).map(([meaning, phrase]) => [phrase, meaning]));
+import {
+  CHANNEL_WORDS,
+  DIMENSION_WORDS,
+  inverse,
+  MEASURE_WORDS,
+  REGION_WORDS,
+  STATUS_WORDS,
+} from './words.ts';
 
 /** A ConditionInput. */
 export function leaf(cursor: Cursor): ConditionInput {

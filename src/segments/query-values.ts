@@ -12,7 +12,7 @@ import {
   take,
   type Cursor,
 } from './query-cursor.ts';
-import { MONTH_WORDS, PERIOD_WORDS } from './words.ts';
+import { ELEMENT_WORDS, inverse, MONTH_WORDS, PERIOD_WORDS } from './words.ts';
 
 const UNITS: Readonly<Record<string, number>> = {
   week: 604_800_000,
@@ -70,7 +70,8 @@ function unit(cursor: Cursor): number | undefined {
   return ms;
 }
 
-const PERIODS = Object.fromEntries(Object.entries(PERIOD_WORDS).map(([period, words]) => [words, period]));
+const PERIODS = inverse(PERIOD_WORDS);
+const ELEMENT_OPS = inverse(ELEMENT_WORDS);
 
 /** A TimeWindowInput. */
 export function timeWindow(cursor: Cursor): ConditionInput {
@@ -153,7 +154,7 @@ export function amountOf(cursor: Cursor, one: string, many: string): ConditionIn
 /** A ValueFilterInput, as it stands behind a path. */
 export function valueFilter(cursor: Cursor): ConditionInput {
   if (accept(cursor, 'has its anniversary')) return { date: { anniversary: anniversary(cursor) } };
-  if (accept(cursor, 'has')) return { list: { length: amountOf(cursor, 'element', 'elements') } };
+  if (accept(cursor, 'has')) return { list: elements(cursor) };
   const listOp = acceptOne(cursor, LIST_OPS);
   if (listOp !== undefined) {
     return { list: { [listOp]: listOp.endsWith('ontains') ? quotedText(cursor) : quotedTexts(cursor) } };
@@ -169,6 +170,14 @@ export function valueFilter(cursor: Cursor): ConditionInput {
   if (month) return { date: { month } };
   const window = attempt(cursor, timeWindow);
   return window ? { date: { within: window } } : { number: numberFilter(cursor) };
+}
+
+/** A ListFilterInput, as it stands behind "has". */
+function elements(cursor: Cursor): ConditionInput {
+  const op = acceptOne(cursor, ELEMENT_OPS);
+  return op === undefined
+    ? { length: amountOf(cursor, 'element', 'elements') }
+    : { [op]: textFilter(cursor) };
 }
 
 const FIXED: Readonly<Record<string, ConditionInput>> = {

@@ -163,6 +163,21 @@ describe('parseCondition', () => {
       email({ list: { containsAny: [] } }),
       'REQUIRED property.filter.list.containsAny',
     ],
+    [
+      'no filter of elements',
+      email({ list: { someElement: {} } }),
+      'REQUIRED property.filter.list.someElement',
+    ],
+    [
+      'a wrong expression for elements',
+      email({ list: { noElement: { matches: '(' } } }),
+      'INVALID property.filter.list.noElement.matches',
+    ],
+    [
+      'an expression for elements that grows too large',
+      email({ list: { someElement: { matches: '(a{50}){50}' } } }),
+      'INVALID property.filter.list.someElement.matches',
+    ],
     ['only a channel', { consent: { channel: 'EMAIL' } }, 'REQUIRED consent'],
     ['an unknown channel', { consent: { channel: 'FAX', canReceive: true } }, 'INVALID consent.channel'],
     ['no status', { consent: { channel: 'SMS', status: [] } }, 'REQUIRED consent.status'],

@@ -81,6 +81,26 @@ describe('parseQuery', () => {
       'properties.tags has fewer than 3 elements',
       property('properties.tags', { list: { length: { lessThan: 3 } } }),
     ],
+    [
+      'properties.tags has an element that contains "sale"',
+      property('properties.tags', { list: { someElement: { contains: 'sale' } } }),
+    ],
+    [
+      'properties.tags has no element that is one of ("a", "b") and email is set',
+      {
+        all: [
+          property('properties.tags', { list: { noElement: { in: ['a', 'b'] } } }),
+          property('email', { exists: true }),
+        ],
+      },
+    ],
+    [
+      'did Placed Order where tags has an element that does not match "^a" at least twice',
+      order({
+        where: [{ path: 'tags', filter: { list: { someElement: { notMatches: '^a' } } } }],
+        is: { atLeast: 2 },
+      }),
+    ],
     ['email is not one of ("a", "b")', property('email', { text: { notIn: ['a', 'b'] } })],
     ['"email" is "a\\"b\\u00e9"', property('email', { text: { equals: 'a"bé' } })],
     ['email is "two\nlines"', property('email', { text: { equals: 'two\nlines' } })],
@@ -132,6 +152,15 @@ describe('parseQuery', () => {
       'line 1, column 32: expected no second part about status',
     ],
     ['email is set and email matches "("', 'line 1, column 24: "(" is not a regular expression'],
+    [
+      'properties.tags has an element which is "a"',
+      'line 1, column 21: expected an element that, no element that, any number of elements but',
+    ],
+    ['properties.tags has no element that', 'line 1, column 36: expected contains, does not contain'],
+    [
+      'email is set and properties.tags has no element that matches "("',
+      'line 1, column 34: "(" is not a regular expression',
+    ],
     ['did A in the last P1M', 'line 1, column 7: "P1M" has no fixed length; say P30D'],
     ['did A in the last 4000 days', 'line 1, column 7: "P4000D" is too long'],
     ['did A in the last 99999999999 days', 'line 1, column 7: "P99999999999D" is too long'],

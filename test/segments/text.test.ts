@@ -54,6 +54,11 @@ suite('describe', () => {
     [email({ text: { notIn: ['a'] } }), 'email is none of ("a")'],
     [email({ text: { notContains: 'say "hi"' } }), 'email does not contain "say \\"hi\\""'],
     [email({ text: { matches: '^a' } }), 'email matches "^a"'],
+    [email({ list: { someElement: { contains: 'a' } } }), 'email has an element that contains "a"'],
+    [
+      email({ list: { noElement: { notIn: ['a', 'b'] } } }),
+      'email has no element that is none of ("a", "b")',
+    ],
     [email({ text: { equals: '5' } }), 'email is "5"'],
     [email({ number: { equals: 5 } }), 'email is 5'],
     [email({ number: { between: { from: -1, to: 0.5 } } }), 'email is between -1 and 0.5'],
