@@ -3,6 +3,7 @@ import type {
   CalendarPeriod,
   Channel,
   ConsentStatus,
+  DistanceUnit,
   ListFilter,
   Measure,
   PredictionDimension,
@@ -81,6 +82,12 @@ export const RESERVED: ReadonlySet<string> = new Set(
 export const CAPITALISED_WORDS = /^\p{Lu}[\p{L}\p{N}_-]*(?: [\p{Lu}\p{N}][\p{L}\p{N}_-]*)*$/u;
 /** What is a path without quotes. */
 export const PLAIN_PATH = /^[\p{L}_$][\p{L}\p{N}_$-]*(?:\.[\p{L}\p{N}_$-]+)*$/u;
+
+/** "1 mile", "50 kilometers". */
+export function distanceWords(distance: number, unit: DistanceUnit): string {
+  const one = unit === 'MILES' ? 'mile' : 'kilometer';
+  return `${distance} ${one}${distance === 1 ? '' : 's'}`;
+}
 
 /** For reading: what each phrase means. */
 export const inverse = (words: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>

@@ -9,6 +9,7 @@ const sum = (is: object) => order({ measure: { sum: '$value' }, is });
 const email = (filter: object) => ({ property: { path: 'email', filter } });
 const text = (filter: object) => email({ text: filter });
 const list = (filter: object) => email({ list: filter });
+const consent = (...status: string[]) => ({ consent: { channel: 'SMS', status } });
 const hash = (input: unknown) => hashOf(parsed(input));
 
 describe('normalise', () => {
@@ -41,6 +42,7 @@ describe('normalise', () => {
     [list({ noElement: { in: ['b', 'a'] } }), list({ containsNone: ['a', 'b'] })],
     [list({ someElement: { notIn: ['a'] } }), list({ someElement: { notEquals: 'a' } })],
     [order({ within: { ago: { from: 'P7D', to: 'PT0S' } } }), order({ within: { last: 'P1W' } })],
+    [consent('SUBSCRIBED', 'SUBSCRIBED'), consent('SUBSCRIBED')],
     [{ all: [order()] }, order()],
     [
       { all: [order(), { all: [order(), email({ exists: true })] }] },

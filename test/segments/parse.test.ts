@@ -68,6 +68,13 @@ describe('parseCondition', () => {
     });
   });
 
+  it('keeps a status that is given twice once, in the order of the first', () => {
+    const status = ['UNSUBSCRIBED', 'SUBSCRIBED', 'UNSUBSCRIBED'];
+    const given = { consent: { channel: 'SMS', status, since: { last: 'P1D' } } };
+    expect(parsed(given)).toMatchObject({ status: ['UNSUBSCRIBED', 'SUBSCRIBED'] });
+    expect(toInput(parsed(given))).toMatchObject({ consent: { status: ['UNSUBSCRIBED', 'SUBSCRIBED'] } });
+  });
+
   it('takes null for a field that was left out', () => {
     const nulls = { where: null, measure: null, is: null, within: null };
     expect(parsed(order(nulls))).toEqual(parsed(order({})));
