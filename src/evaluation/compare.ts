@@ -21,6 +21,10 @@ export function compareList(list: string, filter: ListFilter, parameters: Parame
   if (filter.op === 'length') {
     return compareNumber(`length(${list})`, filter.length, (value) => parameters.add('Float64', value));
   }
+  if ('text' in filter) {
+    const exists = `arrayExists(element -> ${compareText('element', filter.text, parameters)}, ${list})`;
+    return filter.op === 'someElement' ? exists : `NOT ${exists}`;
+  }
   if (!('values' in filter)) throw new Error('not a normalised filter');
   const values = parameters.add('Array(String)', filter.values);
   switch (filter.op) {

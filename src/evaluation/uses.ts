@@ -61,7 +61,9 @@ export function isCheap(criterion: Criterion): boolean {
 
 function isCheapFilter(filter: ValueFilter): boolean {
   if (filter.kind === 'text') return isCheapText(filter.text);
-  return filter.kind !== 'list' || !('values' in filter.list) || filter.list.values.length <= MOST_TEXTS;
+  if (filter.kind !== 'list') return true;
+  if ('text' in filter.list) return isCheapText(filter.list.text);
+  return !('values' in filter.list) || filter.list.values.length <= MOST_TEXTS;
 }
 
 function isCheapText(filter: TextFilter): boolean {

@@ -90,7 +90,7 @@ export const TextFilter = builder.inputType('TextFilterInput', {
 
 const ListFilter = builder.inputType('ListFilterInput', {
   description:
-    'What a list must be. Exactly one field. Elements are compared whole; one that is no text is compared as its JSON text: 3, true.',
+    'What a list must be. Exactly one field. Elements are compared whole, but for `someElement` and `noElement`; one that is no text is compared as its JSON text: 3, true.',
   isOneOf: true,
   fields: (t) => ({
     contains: t.string({ description: 'A list with this element.' }),
@@ -98,6 +98,15 @@ const ListFilter = builder.inputType('ListFilterInput', {
     containsAny: t.stringList({ description: 'A list with at least one of these elements.' }),
     containsAll: t.stringList({ description: 'A list with each of these elements.' }),
     containsNone: t.stringList({ description: 'A list with none of these elements.' }),
+    someElement: t.field({
+      type: TextFilter,
+      description: 'A list with at least one element that satisfies this.',
+    }),
+    noElement: t.field({
+      type: TextFilter,
+      description:
+        'A list in which no element satisfies this; also an empty list, but not one that is not set.',
+    }),
     length: t.field({
       type: NumberFilter,
       description: 'A list with so many elements, repeated ones included.',

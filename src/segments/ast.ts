@@ -209,10 +209,14 @@ export type NumberFilter =
   | { op: 'equals' | 'notEquals' | 'moreThan' | 'atLeast' | 'lessThan' | 'atMost'; value: number }
   | { op: 'between'; from: number; to: number };
 
-/** Over whole elements, as `elementText` writes them. In the normal form contains and notContains are Any and None. */
+/**
+ * Over elements, as `elementText` writes them: whole, or by a text filter that some satisfy, or none. In the normal form
+ * contains and notContains are Any and None, and so are text filters for one of certain texts.
+ */
 export type ListFilter =
   | { op: 'contains' | 'notContains'; value: string }
   | { op: 'containsAny' | 'containsAll' | 'containsNone'; values: string[] }
+  | { op: 'someElement' | 'noElement'; text: TextFilter }
   | { op: 'length'; length: NumberFilter };
 
 /**

@@ -227,9 +227,19 @@ function textsExclude(a: TextFilter, b: TextFilter): boolean {
 
 function listsExclude(a: ListFilter, b: ListFilter): boolean {
   if (a.op === 'length' && b.op === 'length') return numbersExclude(a.length, b.length);
-  const [none, some] = a.op === 'containsNone' ? [a, b] : [b, a];
-  if (none.op !== 'containsNone' || !('values' in some)) return false;
-  const isForbidden = (value: string) => none.values.includes(value);
+  return forbids(a, b) || forbids(b, a);
+}
+
+/** Whether what the one filter says that no element is leaves the other one without its elements. */
+function forbids(none: ListFilter, some: ListFilter): boolean {
+  if (none.op !== 'containsNone' && none.op !== 'noElement') return false;
+  const isForbidden = (value: string) =>
+    'values' in none ? none.values.includes(value) : textHolds(none.text, value);
   if (some.op === 'containsAny') return some.values.every(isForbidden);
-  return some.op === 'containsAll' && some.values.some(isForbidden);
+  if (some.op === 'containsAll') return some.values.some(isForbidden);
+  return (
+    some.op === 'someElement' &&
+    none.op === 'noElement' &&
+    canonicalJson(some.text) === canonicalJson(none.text)
+  );
 }

@@ -86,6 +86,10 @@ function listHolds(filter: ListFilter, elements: readonly string[]): boolean {
       return filter.values.every((value) => elements.includes(value));
     case 'containsNone':
       return !filter.values.some((value) => elements.includes(value));
+    case 'someElement':
+      return elements.some((element) => textHolds(filter.text, element));
+    case 'noElement':
+      return !elements.some((element) => textHolds(filter.text, element));
     case 'length':
       return numberHolds(filter.length, elements.length);
   }

@@ -20,7 +20,7 @@ import { predictionPath } from './paths.ts';
 import { valueAt } from './reference.ts';
 import { isInSample } from './sample.ts';
 import { linksOf, sequenceHolds } from './sequences.ts';
-import { STATUS_WORDS } from './words.ts';
+import { distanceWords, STATUS_WORDS } from './words.ts';
 
 export interface Finding {
   /** In words: "2 times, the last 31 days ago". */
@@ -79,13 +79,7 @@ function eventFinding(leaf: EventCriterion, facts: ProfileFacts, when: When): Fi
       ? 'never'
       : `${events.length === 1 ? 'once' : `${events.length} times`}, the last ${awayText(last, when.at)}`;
   const text = leaf.measure.kind === 'count' ? seen : `${actual ?? 'no value'} (${seen})`;
-  const missing = actual === null ? null : missingTo(leaf.is, actual);
-  // Sums are exact to six decimals, and so is what they lack: 100 less 99.6 is 0.4.
-  return {
-    text,
-    actual,
-    missing: leaf.measure.kind === 'sum' && missing !== null ? roundToMicros(missing) : missing,
-  };
+  return { text, actual, missing: actual === null ? null : missingTo(leaf.is, actual) };
 }
 
 function numberOf(measured: Measured): number | null {
@@ -142,7 +136,7 @@ function changeFinding(path: string, withinMs: number, facts: ProfileFacts, { at
   const points = facts.predictions.get(path) ?? [];
   const [now, then] = [valueAt(points, at), valueAt(points, at - withinMs)];
   const text = `${now ?? 'no value'} now, ${then ?? 'no value'} ${durationWords(withinMs)} ago`;
-  return { text, actual: now === null || then === null ? null : now - then, missing: null };
+  return { text, actual: now === null || then === null ? null : roundToMicros(now - then), missing: null };
 }
 
 function consentFinding({ channel }: ConsentCriterion, facts: ProfileFacts, { at }: When): Finding {
@@ -162,8 +156,8 @@ function nearFinding(leaf: NearCriterion, facts: ProfileFacts): Finding {
   const km = distanceKm(leaf, { latitude, longitude });
   const actual = leaf.unit === 'MILES' ? km / KM_PER_MILE : km;
   const is: NumberFilter = { op: leaf.beyond ? 'moreThan' : 'atMost', value: leaf.within };
-  const text = `${Number(actual.toPrecision(4))} ${leaf.unit.toLowerCase()} away`;
-  return { text, actual, missing: missingTo(is, actual) };
+  const text = `${distanceWords(Number(actual.toPrecision(4)), leaf.unit)} away`;
+  return { text, actual: roundToMicros(actual), missing: missingTo(is, actual) };
 }
 
 /** "31 days ago", "in 2 hours". */
@@ -174,7 +168,13 @@ function awayText(t: number, at: number): string {
   return t <= at ? `${words} ago` : `in ${words}`;
 }
 
+/** To six decimals, like sums: 100 less 99.6 is 0.4. What is less than that is left as it is, since 0 means none. */
 function missingTo(is: NumberFilter, value: number): number | null {
+  const missing = differenceTo(is, value);
+  return missing === null ? null : roundToMicros(missing) || missing;
+}
+
+function differenceTo(is: NumberFilter, value: number): number | null {
   switch (is.op) {
     case 'equals':
       return is.value - value;

@@ -146,7 +146,10 @@ function manyEquals(children: readonly Condition[], path: Path): Warning[] {
 }
 
 function regexWarnings(filter: ValueFilter, path: Path): Warning[] {
-  return filter.kind === 'text' ? textWarnings(filter.text, [...path, 'text']) : [];
+  if (filter.kind === 'text') return textWarnings(filter.text, [...path, 'text']);
+  return filter.kind === 'list' && 'text' in filter.list
+    ? textWarnings(filter.list.text, [...path, 'list', filter.list.op])
+    : [];
 }
 
 const PLAIN_REGEX = /^(\^?)([\p{L}\p{N} _@,;:<>=!"'#%&/~-]*)(\$?)$/u;

@@ -49,6 +49,13 @@ function normaliseList(filter: ListFilter): ListFilter {
       return { op: 'containsNone', values: [filter.value] };
     case 'length':
       return { op: 'length', length: normaliseCount(filter.length) };
+    case 'someElement':
+    case 'noElement': {
+      const text = normaliseText(filter.text);
+      const among = text.op === 'equals' ? [text.value] : text.op === 'in' ? text.values : null;
+      if (among === null) return { op: filter.op, text };
+      return { op: filter.op === 'someElement' ? 'containsAny' : 'containsNone', values: among };
+    }
     case 'containsAny':
     case 'containsAll':
     case 'containsNone': {

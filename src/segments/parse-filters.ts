@@ -76,5 +76,7 @@ const listFilter: Reader<ListFilter> = (reading, input, path) =>
     containsAny: mapped(values, (list) => ({ op: 'containsAny', values: list })),
     containsAll: mapped(values, (list) => ({ op: 'containsAll', values: list })),
     containsNone: mapped(values, (list) => ({ op: 'containsNone', values: list })),
+    someElement: mapped(textFilter, (filter) => ({ op: 'someElement', text: filter })),
+    noElement: mapped(textFilter, (filter) => ({ op: 'noElement', text: filter })),
     length: mapped(numberFilter, (length) => ({ op: 'length', length })),
   });

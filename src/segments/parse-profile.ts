@@ -77,10 +77,11 @@ export const consentCriterion: Reader<ConsentCriterion> = (reading, input, path)
   return { kind: 'consent', channel, status, canReceive, since, source };
 };
 
+/** The same status twice says it once. */
 const statusList: Reader<ConsentStatus[]> = (reading, input, path) => {
   const list = items(reading, input, path, STATUSES.length, 'statuses');
   const statuses = list?.map((item, index) => choice(STATUSES)(reading, item, [...path, `${index}`]));
-  return statuses && complete(statuses) ? statuses : undefined;
+  return statuses && complete(statuses) ? [...new Set(statuses)] : undefined;
 };
 
 export const segmentCriterion: Reader<SegmentCriterion> = (reading, input, path) => {

@@ -155,6 +155,7 @@ function numberInput(filter: NumberFilter): ConditionInput {
 
 function listInput(filter: ListFilter): ConditionInput {
   if (filter.op === 'length') return { length: numberInput(filter.length) };
+  if ('text' in filter) return { [filter.op]: textInput(filter.text) };
   return { [filter.op]: 'values' in filter ? [...filter.values] : filter.value };
 }
 

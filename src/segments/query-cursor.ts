@@ -99,6 +99,18 @@ export function missing(cursor: Cursor, expected: string): undefined {
   return undefined;
 }
 
+/** Reads the value of a field, and remembers where it was typed. */
+export function readField(
+  cursor: Cursor,
+  object: Record<string, unknown>,
+  field: string,
+  read: (cursor: Cursor) => unknown,
+): void {
+  const { offset } = peek(cursor);
+  object[field] = read(cursor);
+  placed(cursor, object, field, offset);
+}
+
 /** Remembers where the value of a field was typed, so that what is wrong with it can be pointed at. */
 export function placed<T extends object>(cursor: Cursor, object: T, field: string, offset: number): T {
   const fields = cursor.places.get(object) ?? new Map<string, number>();

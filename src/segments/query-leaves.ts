@@ -9,6 +9,7 @@ import {
   fail,
   peek,
   placed,
+  readField,
   reject,
   take,
   type Cursor,
@@ -24,10 +25,14 @@ import {
   timeWindow,
   valueFilter,
 } from './query-values.ts';
-import { CHANNEL_WORDS, DIMENSION_WORDS, MEASURE_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
-
-const inverse = (words: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(words).map(([meaning, phrase]) => [phrase, meaning]));
+import {
+  CHANNEL_WORDS,
+  DIMENSION_WORDS,
+  inverse,
+  MEASURE_WORDS,
+  REGION_WORDS,
+  STATUS_WORDS,
+} from './words.ts';
 
 /** A ConditionInput. */
 export function leaf(cursor: Cursor): ConditionInput {
@@ -69,9 +74,13 @@ function plainProfilePath(cursor: Cursor): string {
   return take(cursor, 'word', 'email, properties.NAME or another attribute', isProfilePath) ?? fail();
 }
 
-/** A name in quotes, or words that begin with capitals, numbers among them. */
 function metric(cursor: Cursor, input: ConditionInput): ConditionInput {
-  const { offset } = peek(cursor);
+  readField(cursor, input, 'metric', metricName);
+  return input;
+}
+
+/** A name in quotes, or words that begin with capitals, numbers among them. */
+function metricName(cursor: Cursor): string {
   const quoted = take(cursor, 'text', 'a metric such as Placed Order or "viewed"');
   const words: string[] = [];
   while (quoted === undefined && isPartOfName(cursor, words.length === 0)) {
@@ -79,8 +88,7 @@ function metric(cursor: Cursor, input: ConditionInput): ConditionInput {
     cursor.position += 1;
   }
   if (quoted === undefined && words.length === 0) fail();
-  input['metric'] = quoted ?? words.join(' ');
-  return placed(cursor, input, 'metric', offset);
+  return quoted ?? words.join(' ');
 }
 
 function isPartOfName(cursor: Cursor, isFirst: boolean): boolean {
@@ -111,11 +119,12 @@ function eventDone(cursor: Cursor): ConditionInput {
 }
 
 function measured(cursor: Cursor, kind: string): ConditionInput {
-  const input: ConditionInput = { measure: { [kind]: path(cursor) } };
+  const input: ConditionInput = {};
+  readField(cursor, input, 'measure', (at) => ({ [kind]: path(at) }));
   expect(cursor, 'over');
   metric(cursor, input);
   expect(cursor, 'is');
-  input['is'] = numberFilter(cursor);
+  readField(cursor, input, 'is', numberFilter);
   return tail(cursor, input, { where: whereFilters, within: timeWindow });
 }
 
@@ -197,21 +206,23 @@ function parts<T>(cursor: Cursor, read: (cursor: Cursor) => T): T[] {
 }
 
 function sequence(cursor: Cursor): ConditionInput {
+  const input: ConditionInput = {};
+  readField(cursor, input, 'steps', stepList);
+  return tail(cursor, input, {
+    completeWithin: (at) => {
+      expect(at, 'within');
+      return duration(at);
+    },
+    within: timeWindow,
+  });
+}
+
+function stepList(cursor: Cursor): ConditionInput[] {
   expect(cursor, '(');
   const steps = [step(cursor)];
   while (accept(cursor, ', then') || accept(cursor, 'then')) steps.push(step(cursor));
   expect(cursor, ')');
-  return tail(
-    cursor,
-    { steps },
-    {
-      completeWithin: (at) => {
-        expect(at, 'within');
-        return duration(at);
-      },
-      within: timeWindow,
-    },
-  );
+  return steps;
 }
 
 function step(cursor: Cursor): ConditionInput {
@@ -280,18 +291,23 @@ function prefixed(phrase: string, inside: boolean) {
 function isLeaf(cursor: Cursor): [kind: string, input: ConditionInput] {
   const region = acceptOne(cursor, { ...INSIDE, ...OUTSIDE });
   if (region) return ['region', region];
-  if (accept(cursor, 'is in segment')) return ['segment', { id: quotedText(cursor) }];
-  if (accept(cursor, 'is not in segment')) return ['segment', { id: quotedText(cursor), member: false }];
-  if (accept(cursor, 'is in the sample of')) {
-    const percent = number(cursor);
-    expect(cursor, '%');
-    return ['sample', { percent, ...(accept(cursor, 'salted') && { salt: quotedText(cursor) }) }];
+  const member = acceptOne(cursor, { 'is in segment': true, 'is not in segment': false });
+  if (member !== undefined) {
+    const input: ConditionInput = { member };
+    readField(cursor, input, 'id', quotedText);
+    return ['segment', input];
   }
+  if (accept(cursor, 'is in the sample of')) return ['sample', sample(cursor)];
   const beyond = acceptOne(cursor, { 'is within': false, 'is more than': true }) ?? fail();
-  const within = number(cursor);
-  const unit = acceptOne(cursor, DISTANCES) ?? fail();
-  expect(cursor, beyond ? 'from' : 'of');
-  return ['near', { ...place(cursor), within, unit, beyond }];
+  return ['near', near(cursor, beyond)];
+}
+
+function sample(cursor: Cursor): ConditionInput {
+  const input: ConditionInput = {};
+  readField(cursor, input, 'percent', number);
+  expect(cursor, '%');
+  if (accept(cursor, 'salted')) readField(cursor, input, 'salt', quotedText);
+  return input;
 }
 
 const DISTANCES = {
@@ -302,16 +318,21 @@ const DISTANCES = {
   mile: 'MILES',
 } as const;
 
-function place(cursor: Cursor): ConditionInput {
+function near(cursor: Cursor, beyond: boolean): ConditionInput {
+  const input: ConditionInput = { beyond };
+  readField(cursor, input, 'within', number);
+  readField(cursor, input, 'unit', (at) => acceptOne(at, DISTANCES) ?? fail());
+  expect(cursor, beyond ? 'from' : 'of');
   if (accept(cursor, 'postal code')) {
-    const postalCode = quotedText(cursor);
+    readField(cursor, input, 'postalCode', quotedText);
     expect(cursor, 'in');
-    return { postalCode, country: quotedText(cursor) };
+    readField(cursor, input, 'country', quotedText);
+    return input;
   }
   expect(cursor, '(');
-  const latitude = number(cursor);
+  readField(cursor, input, 'latitude', number);
   expect(cursor, ',');
-  const longitude = number(cursor);
+  readField(cursor, input, 'longitude', number);
   expect(cursor, ')');
-  return { latitude, longitude };
+  return input;
 }

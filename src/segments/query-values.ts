@@ -12,7 +12,7 @@ import {
   take,
   type Cursor,
 } from './query-cursor.ts';
-import { MONTH_WORDS, PERIOD_WORDS } from './words.ts';
+import { ELEMENT_WORDS, inverse, MONTH_WORDS, PERIOD_WORDS } from './words.ts';
 
 const UNITS: Readonly<Record<string, number>> = {
   week: 604_800_000,
@@ -35,6 +35,9 @@ export function quotedText(cursor: Cursor): string {
   return take(cursor, 'text', 'a text in double quotes') ?? fail();
 }
 
+/** 1e15 days, far too long: of much more the number would be printed with an exponent, which no duration has. */
+const FAR_TOO_LONG_MS = 1e15 * 86_400_000;
+
 /** In the canonical form of ISO 8601; months and years stay as they are, to be refused with their remedy. */
 export function duration(cursor: Cursor): string {
   const written = peek(cursor);
@@ -54,7 +57,7 @@ export function duration(cursor: Cursor): string {
     ms += part;
     parts += 1;
   }
-  return parts > 0 ? printDuration(ms) : fail();
+  return parts > 0 ? printDuration(Math.min(ms, FAR_TOO_LONG_MS)) : fail();
 }
 
 function amount(cursor: Cursor): number {
@@ -70,7 +73,8 @@ function unit(cursor: Cursor): number | undefined {
   return ms;
 }
 
-const PERIODS = Object.fromEntries(Object.entries(PERIOD_WORDS).map(([period, words]) => [words, period]));
+const PERIODS = inverse(PERIOD_WORDS);
+const ELEMENT_OPS = inverse(ELEMENT_WORDS);
 
 /** A TimeWindowInput. */
 export function timeWindow(cursor: Cursor): ConditionInput {
@@ -103,15 +107,14 @@ function agoRange(cursor: Cursor): ConditionInput {
   const count = peek(cursor).kind === 'number' ? peek(cursor).text : '1';
   const second = duration(cursor);
   expect(cursor, 'ago');
-  const far = millis(second);
-  const near = typeof first === 'string' ? millis(first) : (far / Number(count)) * first;
-  const [to, from] = [near, far].sort((a, b) => a - b) as [number, number];
+  const far = parseDuration(second);
+  const near = typeof first === 'string' ? parseDuration(first) : null;
+  // Whichever is no duration is refused with its remedy.
+  if (near && !near.ok) return { ago: { from: first, to: 'PT0S' } };
+  if (!far.ok) return { ago: { from: second, to: 'PT0S' } };
+  const nearMs = near ? near.ms : (far.ms / Number(count)) * Number(first);
+  const [to, from] = [nearMs, far.ms].sort((a, b) => a - b) as [number, number];
   return { ago: { from: printDuration(from), to: printDuration(Math.round(to)) } };
-}
-
-function millis(written: string): number {
-  const read = parseDuration(written);
-  return read.ok ? read.ms : fail();
 }
 
 /** A date alone is its midnight in UTC, as it is printed. */
@@ -153,7 +156,7 @@ export function amountOf(cursor: Cursor, one: string, many: string): ConditionIn
 /** A ValueFilterInput, as it stands behind a path. */
 export function valueFilter(cursor: Cursor): ConditionInput {
   if (accept(cursor, 'has its anniversary')) return { date: { anniversary: anniversary(cursor) } };
-  if (accept(cursor, 'has')) return { list: { length: amountOf(cursor, 'element', 'elements') } };
+  if (accept(cursor, 'has')) return { list: elements(cursor) };
   const listOp = acceptOne(cursor, LIST_OPS);
   if (listOp !== undefined) {
     return { list: { [listOp]: listOp.endsWith('ontains') ? quotedText(cursor) : quotedTexts(cursor) } };
@@ -170,6 +173,14 @@ export function valueFilter(cursor: Cursor): ConditionInput {
   if (month) return { date: { month } };
   const window = attempt(cursor, timeWindow);
   return window ? { date: { within: window } } : { number: numberFilter(cursor) };
+}
+
+/** A ListFilterInput, as it stands behind "has". */
+function elements(cursor: Cursor): ConditionInput {
+  const op = acceptOne(cursor, ELEMENT_OPS);
+  return op === undefined
+    ? { length: amountOf(cursor, 'element', 'elements') }
+    : { [op]: textFilter(cursor) };
 }
 
 const FIXED: Readonly<Record<string, ConditionInput>> = {

@@ -11,6 +11,7 @@ import type {
 import { durationWords } from './duration.ts';
 import {
   CAPITALISED_WORDS,
+  ELEMENT_WORDS,
   MEASURE_WORDS,
   MONTH_WORDS,
   PERIOD_WORDS,
@@ -68,9 +69,7 @@ export function valueText(filter: ValueFilter, style: Style): string {
     case 'date':
       return dateText(filter.date);
     case 'list':
-      return filter.list.op === 'length'
-        ? `has ${amountText(filter.list.length, 'element')}`
-        : listText(filter.list, style);
+      return listText(filter.list, style);
     case 'exists':
       return filter.exists ? 'is set' : 'is not set';
   }
@@ -125,7 +124,9 @@ const LIST_WORDS = {
   containsNone: 'includes none of',
 } as const;
 
-function listText(filter: Exclude<ListFilter, { op: 'length' }>, style: Style): string {
+function listText(filter: ListFilter, style: Style): string {
+  if (filter.op === 'length') return `has ${amountText(filter.length, 'element')}`;
+  if ('text' in filter) return `has ${ELEMENT_WORDS[filter.op]} ${textText(filter.text, style)}`;
   const words = LIST_WORDS[filter.op];
   return 'values' in filter
     ? `${words} ${valuesText(filter.values, style)}`

@@ -30,7 +30,7 @@ import {
   type Style,
 } from './text-values.ts';
 import { isLeaf } from './tree.ts';
-import { CHANNEL_WORDS, DIMENSION_WORDS, REGION_WORDS, STATUS_WORDS } from './words.ts';
+import { CHANNEL_WORDS, DIMENSION_WORDS, distanceWords, REGION_WORDS, STATUS_WORDS } from './words.ts';
 
 /** Of a longer list, this many values are shown, and the number of the others. */
 const VALUES_SHOWN = 20;
@@ -184,7 +184,7 @@ function nearText({ latitude, longitude, postal, within, unit, beyond }: NearCri
   const place = postal
     ? `postal code ${JSON.stringify(postal.postalCode)} in ${JSON.stringify(postal.country)}`
     : `(${latitude}, ${longitude})`;
-  const distance = `${within} ${unit === 'MILES' ? 'miles' : 'kilometers'}`;
+  const distance = distanceWords(within, unit);
   return beyond ? `is more than ${distance} from ${place}` : `is within ${distance} of ${place}`;
 }
 

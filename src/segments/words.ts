@@ -1,5 +1,14 @@
 /** The words of the sentences that more than one place must know: printing and reading them. */
-import type { CalendarPeriod, Channel, ConsentStatus, Measure, PredictionDimension, Region } from './ast.ts';
+import type {
+  CalendarPeriod,
+  Channel,
+  ConsentStatus,
+  DistanceUnit,
+  ListFilter,
+  Measure,
+  PredictionDimension,
+  Region,
+} from './ast.ts';
 
 export const CHANNEL_WORDS: Readonly<Record<Channel, string>> = { EMAIL: 'email', SMS: 'sms', PUSH: 'push' };
 
@@ -41,6 +50,12 @@ export const MEASURE_WORDS: Readonly<Record<Extract<Measure, { path: string }>['
   distinct: 'the number of different values of',
 };
 
+/** Said behind "has", before what the element's text must be. */
+export const ELEMENT_WORDS: Readonly<Record<Extract<ListFilter, { text: unknown }>['op'], string>> = {
+  someElement: 'an element that',
+  noElement: 'no element that',
+};
+
 export const MONTH_WORDS = [
   'January',
   'February',
@@ -67,3 +82,13 @@ export const RESERVED: ReadonlySet<string> = new Set(
 export const CAPITALISED_WORDS = /^\p{Lu}[\p{L}\p{N}_-]*(?: [\p{Lu}\p{N}][\p{L}\p{N}_-]*)*$/u;
 /** What is a path without quotes. */
 export const PLAIN_PATH = /^[\p{L}_$][\p{L}\p{N}_$-]*(?:\.[\p{L}\p{N}_$-]+)*$/u;
+
+/** "1 mile", "50 kilometers". */
+export function distanceWords(distance: number, unit: DistanceUnit): string {
+  const one = unit === 'MILES' ? 'mile' : 'kilometer';
+  return `${distance} ${one}${distance === 1 ? '' : 's'}`;
+}
+
+/** For reading: what each phrase means. */
+export const inverse = (words: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(words).map(([meaning, phrase]) => [phrase, meaning]));

@@ -113,17 +113,22 @@ it('lists of a profile and of events', async () => {
   const bought = await segment(
     orders({ where: [{ path: 'items', filter: { list: { length: { atLeast: 2 } } } }] }),
   );
+  const like = (path: string, filter: object) => ({ property: { path, filter: { list: filter } } });
+  const outdoors = await segment(like('properties.interests', { someElement: { matches: '^hik|^ski' } }));
+  const indoors = await segment(like('properties.interests', { noElement: { endsWith: 'ing' } }));
   await write(
     profile('a', { properties: { interests: ['hiking', 3] } }),
     profile('b', { properties: { interests: 'hiking' } }),
   );
   await send(order('b', { properties: { items: ['x', 'x'] } }), order('a', { properties: { items: 'xx' } }));
   expect([await members(own), await members(bought)]).toEqual([['a'], ['b']]);
+  expect([await members(outdoors), await members(indoors)]).toEqual([['a'], []]);
   await write(
     profile('a', { remove: { interests: 'hiking' } }),
     profile('b', { append: { interests: [3] } }),
   );
   expect(await members(own)).toEqual(['b']);
+  expect([await members(outdoors), await members(indoors)]).toEqual([['b'], ['a']]);
 });
 
 it('dates of profiles and of events, and periods of the calendar', async () => {

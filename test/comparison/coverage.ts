@@ -14,9 +14,18 @@ import { PERIODS } from './dates.ts';
 export type Coverage = Map<string, number>;
 
 const MEASURES = ['count', 'sum', 'average', 'min', 'max', 'distinct', 'days'];
-const LISTS = ['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'].map(
-  (op) => `list.${op}`,
-);
+const TEXTS = ['equals', 'in', 'contains', 'startsWith', 'endsWith', 'matches'].flatMap((op) => [
+  op,
+  `not${op.charAt(0).toUpperCase()}${op.slice(1)}`,
+]);
+const LISTS = [
+  ...['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'].map(
+    (op) => `list.${op}`,
+  ),
+  ...['property', 'where'].flatMap((of) =>
+    ['someElement', 'noElement'].flatMap((list) => TEXTS.map((op) => `${of}.${list}.${op}`)),
+  ),
+];
 const PLACES_AND_SAMPLES = [
   ...['near.within', 'near.beyond', 'near.MILES', 'sample', 'sample.salted'],
   ...['EUROPEAN_UNION', 'UNITED_STATES'].flatMap((region) => [`region.in.${region}`, `region.out.${region}`]),
@@ -31,9 +40,8 @@ const PLACES_AND_SAMPLES = [
 ];
 
 const SEQUENCES = [
-  ...['plain', 'first', 'middle', 'last', 'several', 'repeated', 'where', 'where.date', 'where.time'].map(
-    (part) => `sequence.${part}`,
-  ),
+  ...['plain', 'first', 'middle', 'last', 'several', 'repeated'].map((part) => `sequence.${part}`),
+  ...['where', 'where.date', 'where.time', 'where.element'].map((part) => `sequence.${part}`),
   ...['first', 'middle', 'last', 'plain'].map((part) => `sequence.limited.${part}`),
   ...['last', 'moreThanAgo', 'ago', 'dates', 'calendar', 'ever'].map((window) => `sequence.window.${window}`),
 ];
@@ -42,10 +50,7 @@ const SEQUENCES = [
 export const WHOLE_LANGUAGE: readonly string[] = [
   ...['all', 'any', 'not'],
   ...['last', 'moreThanAgo', 'ago', 'dates', 'ever'].map((window) => `window.${window}`),
-  ...['equals', 'in', 'contains', 'startsWith', 'endsWith', 'matches'].flatMap((op) => [
-    `text.${op}`,
-    `text.not${op.charAt(0).toUpperCase()}${op.slice(1)}`,
-  ]),
+  ...TEXTS.map((op) => `text.${op}`),
   ...[...MEASURES, 'number', 'length'].flatMap((what) =>
     ['equals', 'notEquals', 'moreThan', 'atLeast', 'lessThan', 'atMost', 'between'].map(
       (op) => `${what}.${op}`,
@@ -90,6 +95,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
     else {
       touch(`list.${of}`);
       touch(`list.${filter.list.op}`);
+      if ('text' in filter.list) touch(`${of}.${filter.list.op}.${filter.list.text.op}`);
       if (filter.list.op === 'length') number('length', filter.list.length);
     }
   };
@@ -158,6 +164,7 @@ export function cover(coverage: Coverage, condition: Condition): void {
       for (const filter of steps.flatMap((step) => step.where)) {
         const date = filter.path === EVENT_TIME ? '.time' : '.date';
         touch(`sequence.where${filter.filter.kind === 'date' ? date : ''}`);
+        if (filter.filter.kind === 'list' && 'text' in filter.filter.list) touch('sequence.where.element');
         where(filter);
       }
       return;

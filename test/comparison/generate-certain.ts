@@ -2,19 +2,22 @@
 import { CHANNELS } from './consents.ts';
 import { EVENT_TIME } from './dates.ts';
 import {
+  LIST_PARTS,
   MEASURES,
   OPS,
   randomEventCondition,
   randomNumberFilter,
+  randomTextFilter,
   sequenceMakers,
+  TEXT_OPS,
   type Json,
 } from './generate.ts';
-import { PROFILE_LEAVES, randomListFilter, randomProfileLeaf } from './generate-profile.ts';
+import { LIST_OPS, PROFILE_LEAVES, randomListFilter, randomProfileLeaf } from './generate-profile.ts';
 import type { Random } from './random.ts';
 import { randomSequence } from './sequences.ts';
-import { METRICS } from './vocabulary.ts';
+import { ELEMENTS, METRICS } from './vocabulary.ts';
 
-/** What six seeds in a row have for certain, whatever they draw: each measure with each comparison. */
+/** What six seeds in a row have for certain, whatever they draw: each comparison of measures and lists. */
 export function certainComparisons(random: Random, instants: readonly number[], seed: number): Json[] {
   const measures = MEASURES.flatMap((kind) =>
     OPS.map((op) => () => ({ event: randomEventCondition(random, instants, kind, op) })),
@@ -25,7 +28,27 @@ export function certainComparisons(random: Random, instants: readonly number[], 
       where: [{ path: 'tags', filter: { list: { length: randomNumberFilter(random, [0, 1, 2, 3], op) } } }],
     },
   }));
-  return shareOf([...measures, ...lengths], seed);
+  const elements = (['someElement', 'noElement'] as const).flatMap((list) =>
+    TEXT_OPS.flatMap((op) =>
+      [false, true].flatMap((not) => {
+        const filter = () => ({ list: { [list]: randomTextFilter(random, ELEMENTS, op, not) } });
+        const where = () => ({ metric: random.pick(METRICS), where: [{ path: 'tags', filter: filter() }] });
+        return [
+          () => ({ property: { path: 'properties.tags', filter: filter() } }),
+          () => (random.chance(0.5) ? { event: where() } : { sequence: { steps: [where(), where()] } }),
+        ];
+      }),
+    ),
+  );
+  const lists = LIST_OPS.map((op) => () => ({
+    property: { path: 'properties.tags', filter: { list: randomListFilter(random, LIST_PARTS, op) } },
+  }));
+  const fixed = [true, false].flatMap((is) =>
+    [{ exists: is }, { boolean: is }].map((filter) => () => ({
+      property: { path: 'properties.gift', filter },
+    })),
+  );
+  return shareOf([...measures, ...lengths, ...elements, ...lists, ...fixed], seed);
 }
 
 /** Seeds from here on are about sequences. */
@@ -42,7 +65,7 @@ export function certainKinds(random: Random, instants: readonly number[], seed: 
       },
     }));
   }
-  const list = () => ({ list: randomListFilter(random, randomNumberFilter) });
+  const list = () => ({ list: randomListFilter(random, LIST_PARTS) });
   const measures = MEASURES.map((kind) => () => ({ event: randomEventCondition(random, instants, kind) }));
   const leaves = PROFILE_LEAVES.map((kind) => () => randomProfileLeaf(random, randomNumberFilter, kind));
   const lists = [

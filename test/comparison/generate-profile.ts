@@ -8,12 +8,25 @@ import { COUNTRIES, ELEMENTS, LATITUDES, LONGITUDES, NUMBERS } from './vocabular
 type NumberFilterOf = (random: Random, numbers: readonly number[]) => Json;
 
 const LENGTHS = [-1, 0, 1, 2, 2, 3, 1.5];
-const LIST_OPS = ['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'] as const;
+export const LIST_OPS = [
+  ...['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone'],
+  ...['length', 'someElement', 'noElement'],
+] as const;
 
-export function randomListFilter(random: Random, numberFilter: NumberFilterOf): Json {
+export interface ListParts {
+  number: NumberFilterOf;
+  /** Makes a TextFilterInput over some words. */
+  text: (random: Random, words: readonly string[]) => Json;
+}
+
+export function randomListFilter(
+  random: Random,
+  { number, text }: ListParts,
+  op: (typeof LIST_OPS)[number] = random.pick(LIST_OPS),
+): Json {
   const element = () => random.pick(ELEMENTS);
-  const op = random.pick(LIST_OPS);
-  if (op === 'length') return { length: numberFilter(random, LENGTHS) };
+  if (op === 'length') return { length: number(random, LENGTHS) };
+  if (op === 'someElement' || op === 'noElement') return { [op]: text(random, ELEMENTS) };
   if (op === 'contains' || op === 'notContains') return { [op]: element() };
   return { [op]: Array.from({ length: random.between(1, op === 'containsAll' ? 2 : 4) }, element) };
 }

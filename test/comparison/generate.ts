@@ -9,7 +9,13 @@
 import type { EventFacts, PredictionFacts, ProfileFacts } from '../../src/segments/ast.ts';
 import { profileFacts } from '../../src/segments/facts.ts';
 import { flatten } from '../../src/segments/flatten.ts';
-import { randomList, randomListFilter, randomPlace, randomProfileLeaf } from './generate-profile.ts';
+import {
+  randomList,
+  randomListFilter,
+  randomPlace,
+  randomProfileLeaf,
+  type ListParts,
+} from './generate-profile.ts';
 import { DATE_PATHS, EVENT_TIME, PERIODS, randomDate, randomDateFilter } from './dates.ts';
 import type { SequenceMakers } from './sequences.ts';
 import { newestOf, randomConsent, randomConsentCondition, type Told } from './consents.ts';
@@ -344,6 +350,9 @@ function randomWhere(random: Random, instants: readonly number[]): Json {
   return { path, filter: filterFor(random, path, instants) };
 }
 
+/** What list filters are made of. */
+export const LIST_PARTS: ListParts = { number: randomNumberFilter, text: randomTextFilter };
+
 /** Mostly of the type that the path usually has. */
 function filterFor(random: Random, path: string, instants: readonly number[]): Json {
   const isDate = DATE_PATHS.has(path) || (path === EVENT_TIME && random.chance(0.85));
@@ -351,7 +360,7 @@ function filterFor(random: Random, path: string, instants: readonly number[]): J
   if (random.chance(0.2)) return randomFilter(random);
   if (NUMBER_PATHS.has(path)) return { number: randomNumberFilter(random, NUMBERS) };
   if (BOOLEAN_PATHS.has(path)) return { boolean: random.chance(0.5) };
-  if (LIST_PATHS.has(path)) return { list: randomListFilter(random, randomNumberFilter) };
+  if (LIST_PATHS.has(path)) return { list: randomListFilter(random, LIST_PARTS) };
   return { text: randomTextFilter(random, WORDS[path] ?? TEXTS) };
 }
 
@@ -364,18 +373,24 @@ export function randomFilter(random: Random): Json {
     case 'boolean':
       return { boolean: random.chance(0.5) };
     case 'list':
-      return { list: randomListFilter(random, randomNumberFilter) };
+      return { list: randomListFilter(random, LIST_PARTS) };
     default:
       return { exists: random.chance(0.5) };
   }
 }
 
-function randomTextFilter(random: Random, words: readonly string[]): Json {
+export const TEXT_OPS = ['equals', 'in', 'contains', 'startsWith', 'endsWith', 'matches'] as const;
+
+export function randomTextFilter(
+  random: Random,
+  words: readonly string[],
+  op: (typeof TEXT_OPS)[number] = random.pick(TEXT_OPS),
+  not = random.chance(0.5),
+): Json {
   const word = random.pick(words);
   const characters = [...word];
   const cut = random.between(0, characters.length);
-  const not = random.chance(0.5);
-  switch (random.pick(['equals', 'in', 'contains', 'startsWith', 'endsWith', 'matches'])) {
+  switch (op) {
     case 'equals':
       return { [not ? 'notEquals' : 'equals']: word };
     case 'in':
@@ -386,7 +401,7 @@ function randomTextFilter(random: Random, words: readonly string[]): Json {
       return { [not ? 'notStartsWith' : 'startsWith']: characters.slice(0, cut).join('') };
     case 'endsWith':
       return { [not ? 'notEndsWith' : 'endsWith']: characters.slice(cut).join('') };
-    default:
+    case 'matches':
       return { [not ? 'notMatches' : 'matches']: random.pick(PATTERNS) };
   }
 }

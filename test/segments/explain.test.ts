@@ -66,6 +66,24 @@ describe('explain', () => {
       { ...ago(0, 0), events: ago(0, 0).events.map((event) => ({ ...event, value: 49.95 })) },
       { actual: 99.9, missing: 0.4 },
     ],
+    [
+      'an average that lacks a fraction',
+      order({ measure: { average: '$value' }, is: { atLeast: 0.9 } }),
+      profile({}, [{ value: 0.5 }, { value: 0.7 }]),
+      { actual: 0.6, missing: 0.3 },
+    ],
+    [
+      'a number that lacks a fraction',
+      { property: { path: 'properties.x', filter: { number: { atLeast: 0.7 } } } },
+      profile({ properties: { x: 0.4 } }),
+      { actual: 0.4, missing: 0.3 },
+    ],
+    [
+      'a number that lacks less than is said of others',
+      { property: { path: 'properties.x', filter: { number: { atMost: 0.3 } } } },
+      profile({ properties: { x: 0.1 + 0.2 } }),
+      { missing: 0.3 - (0.1 + 0.2) },
+    ],
     ['no average', order({ measure: { average: '$value' } }), ago(1), { actual: null, missing: null }],
     [
       'half a sequence',
@@ -110,6 +128,23 @@ describe('explain', () => {
       { text: '0.5 now, no value 30 days ago', actual: null, missing: null },
     ],
     [
+      'a fall of a fraction',
+      { prediction: { dimension: 'CHURN_RISK', change: { by: -0.1, within: 'P1D' } } },
+      {
+        ...rising,
+        predictions: new Map([
+          [
+            'properties.$predictions.churnRisk',
+            [
+              { time: NOW - 10 * DAY, value: 0.3 },
+              { time: NOW - DAY / 2, value: 0.1 },
+            ],
+          ],
+        ]),
+      },
+      { text: '0.1 now, 0.3 1 day ago', actual: -0.2 },
+    ],
+    [
       'no consent',
       { consent: { channel: 'SMS', canReceive: true } },
       profile({}),
@@ -128,6 +163,18 @@ describe('explain', () => {
       { near: { latitude: 0, longitude: 0, within: 10, unit: 'MILES' } },
       profile({ location: { latitude: 0, longitude: 1 } }),
       { text: '69.09 miles away', missing: expect.closeTo(-59.0937, 3) as number },
+    ],
+    [
+      'a distance of one',
+      { near: { latitude: 0, longitude: 0, within: 1 } },
+      profile({ location: { latitude: 0, longitude: 0.008993216 } }),
+      { text: '1 kilometer away', actual: 1.000001, missing: -0.000001 },
+    ],
+    [
+      'a distance to six decimals',
+      { near: { latitude: 0, longitude: 0, within: 10 } },
+      profile({ location: { latitude: 0, longitude: 1 } }),
+      { text: '111.2 kilometers away', actual: 111.19508, missing: -101.19508 },
     ],
     ['a membership', { segment: { id: 'S' } }, profile({}), { text: 'not a member', actual: false }],
   ])('says what was found: %s', (_name, input, facts, finding) => {

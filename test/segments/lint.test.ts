@@ -40,6 +40,14 @@ describe('lint', () => {
     ['true and false', { all: [x({ boolean: true }), x({ boolean: false })] }],
     ['two months', { all: [x({ date: { month: 1 } }), x({ date: { month: 2 } })] }],
     ['an element and none of it', { all: [list({ containsAll: ['a', 'b'] }), list({ notContains: 'b' })] }],
+    [
+      'an element that none may be like',
+      { all: [list({ containsAny: ['ab', 'b'] }), list({ noElement: { endsWith: 'b' } })] },
+    ],
+    [
+      'an element like this and none of it',
+      { all: [list({ noElement: { contains: 'b' } }), list({ someElement: { contains: 'b' } })] },
+    ],
     ['a list shorter than empty', list({ length: { lessThan: 0 } })],
     [
       'filters that exclude each other',
@@ -90,6 +98,16 @@ describe('lint', () => {
         },
       },
     ],
+    [
+      'one element that may be like this',
+      { all: [list({ containsAny: ['a', 'b'] }), list({ noElement: { endsWith: 'b' } })] },
+    ],
+    [
+      'elements of either kind, and neither',
+      {
+        all: [list({ noElement: { contains: 'b' } }), list({ noElement: { notContains: 'b' } })],
+      },
+    ],
     ['samples of different salts', { all: [sample(10), { not: sample(20, 'b') }] }],
     ['a bound beside a number', { all: [number({ lessThan: 2 }), number({ equals: 1 })] }],
     ['a number that touches', { all: [number({ atMost: 1 }), number({ atLeast: 1 })] }],
@@ -132,6 +150,9 @@ describe('lint', () => {
       'COSTLY event.where.0.filter.text.notMatches',
     ]);
     expect(told(text({ matches: 'g.ld' }))).toEqual([]);
+    expect(told(list({ someElement: { matches: '^gold' } }))).toEqual([
+      'COSTLY property.filter.list.someElement.matches',
+    ]);
   });
 
   it('recommends instead of a regular expression what means the same', () => {

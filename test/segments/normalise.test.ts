@@ -8,6 +8,8 @@ const count = (is: object) => order({ is });
 const sum = (is: object) => order({ measure: { sum: '$value' }, is });
 const email = (filter: object) => ({ property: { path: 'email', filter } });
 const text = (filter: object) => email({ text: filter });
+const list = (filter: object) => email({ list: filter });
+const consent = (...status: string[]) => ({ consent: { channel: 'SMS', status } });
 const hash = (input: unknown) => hashOf(parsed(input));
 
 describe('normalise', () => {
@@ -34,7 +36,13 @@ describe('normalise', () => {
     [text({ in: ['a'] }), text({ equals: 'a' })],
     [text({ notIn: ['a', 'a'] }), text({ notEquals: 'a' })],
     [email({ number: { between: { from: 1, to: 1 } } }), email({ number: { equals: 1 } })],
+    [list({ someElement: { equals: 'a' } }), list({ contains: 'a' })],
+    [list({ someElement: { in: ['b', 'a', 'b'] } }), list({ containsAny: ['a', 'b'] })],
+    [list({ noElement: { in: ['a', 'a'] } }), list({ notContains: 'a' })],
+    [list({ noElement: { in: ['b', 'a'] } }), list({ containsNone: ['a', 'b'] })],
+    [list({ someElement: { notIn: ['a'] } }), list({ someElement: { notEquals: 'a' } })],
     [order({ within: { ago: { from: 'P7D', to: 'PT0S' } } }), order({ within: { last: 'P1W' } })],
+    [consent('SUBSCRIBED', 'SUBSCRIBED'), consent('SUBSCRIBED')],
     [{ all: [order()] }, order()],
     [
       { all: [order(), { all: [order(), email({ exists: true })] }] },
@@ -59,6 +67,9 @@ describe('normalise', () => {
     [text({ notEquals: 'a' }), { not: text({ equals: 'a' }) }],
     [email({ boolean: true }), { not: email({ boolean: false }) }],
     [text({ equals: '1' }), email({ number: { equals: 1 } })],
+    [list({ someElement: { contains: 'a' } }), list({ contains: 'a' })],
+    [list({ noElement: { contains: 'a' } }), { not: list({ someElement: { contains: 'a' } }) }],
+    [list({ noElement: { notEquals: 'a' } }), list({ contains: 'a' })],
     [order({ within: { last: 'P1D' } }), order({ within: { moreThanAgo: 'P1D' } })],
     [{ all: [order(), email({ exists: true })] }, { any: [order(), email({ exists: true })] }],
   ])('%j is not %j', (a, b) => {

@@ -68,6 +68,13 @@ describe('parseCondition', () => {
     });
   });
 
+  it('keeps a status that is given twice once, in the order of the first', () => {
+    const status = ['UNSUBSCRIBED', 'SUBSCRIBED', 'UNSUBSCRIBED'];
+    const given = { consent: { channel: 'SMS', status, since: { last: 'P1D' } } };
+    expect(parsed(given)).toMatchObject({ status: ['UNSUBSCRIBED', 'SUBSCRIBED'] });
+    expect(toInput(parsed(given))).toMatchObject({ consent: { status: ['UNSUBSCRIBED', 'SUBSCRIBED'] } });
+  });
+
   it('takes null for a field that was left out', () => {
     const nulls = { where: null, measure: null, is: null, within: null };
     expect(parsed(order(nulls))).toEqual(parsed(order({})));
@@ -167,6 +174,21 @@ describe('parseCondition', () => {
       'an empty list of elements',
       email({ list: { containsAny: [] } }),
       'REQUIRED property.filter.list.containsAny',
+    ],
+    [
+      'no filter of elements',
+      email({ list: { someElement: {} } }),
+      'REQUIRED property.filter.list.someElement',
+    ],
+    [
+      'a wrong expression for elements',
+      email({ list: { noElement: { matches: '(' } } }),
+      'INVALID property.filter.list.noElement.matches',
+    ],
+    [
+      'an expression for elements that grows too large',
+      email({ list: { someElement: { matches: '(a{50}){50}' } } }),
+      'INVALID property.filter.list.someElement.matches',
     ],
     ['only a channel', { consent: { channel: 'EMAIL' } }, 'REQUIRED consent'],
     ['an unknown channel', { consent: { channel: 'FAX', canReceive: true } }, 'INVALID consent.channel'],

@@ -42,6 +42,46 @@ export const TIME_SENTENCES: Record<string, () => void> = {
         [false, false, true, true],
       ]);
     },
+  '`someElement` holds when at least one element satisfies a text filter, any of them, and `noElement` when none does.':
+    () => {
+      const some = (someElement: object, list: unknown) => holds({ list: { someElement } }, list);
+      const none = (noElement: object, list: unknown) => holds({ list: { noElement } }, list);
+      const filters = [
+        { contains: 'old' },
+        { startsWith: 'go' },
+        { endsWith: 'ld' },
+        { equals: 'gold' },
+        { in: ['gold', 'x'] },
+        { matches: '^g.ld$' },
+        { notEquals: 'silver' },
+        { notIn: ['silver', 'x'] },
+        { notContains: 'ilv' },
+        { notStartsWith: 'si' },
+        { notEndsWith: 'er' },
+        { notMatches: 'l.e' },
+      ];
+      for (const filter of filters) {
+        const tried = [[], ['silver'], ['gold'], ['silver', 'gold']].map((list) => [
+          some(filter, list),
+          none(filter, list),
+        ]);
+        expect([filter, tried]).toEqual([
+          filter,
+          [
+            [false, true],
+            [false, true],
+            [true, false],
+            [true, false],
+          ],
+        ]);
+      }
+      expect(some({ startsWith: '1' }, [12, true])).toBe(true);
+      expect(some({ contains: 'gold' }, 'gold')).toBe(false);
+      expect(none({ contains: 'silver' }, 'gold')).toBe(false);
+      const tagged = { where: [{ path: 'tags', filter: { list: { someElement: { contains: 'al' } } } }] };
+      const events = [['sale'], ['new'], 'sale'].map((tags) => ({ properties: { tags } }));
+      expect(events.map((event) => did(tagged, [event]))).toEqual([true, false, false]);
+    },
   'An element that is no text is compared as its JSON text: 3 as `3`, true as `true`.': () => {
     const list = [3, true, 1.5, { b: 1, a: 2 }, ['x']];
     for (const contains of ['3', 'true', '1.5', '{"a":2,"b":1}', '["x"]']) {
@@ -55,15 +95,22 @@ export const TIME_SENTENCES: Record<string, () => void> = {
     expect(length({ between: { from: 1, to: 2 } }, ['a', 'a', 'b'])).toBe(false);
     expect(length({ lessThan: 3 }, ['a', null, 'b'])).toBe(true);
   },
-  'An empty list satisfies `notContains`, `containsNone` and a length of 0, and an unset list none of them.':
+  'An empty list satisfies `notContains`, `containsNone`, `noElement` and a length of 0, and an unset list none of them.':
     () => {
-      const filters = [{ notContains: 'a' }, { containsNone: ['a'] }, { length: { equals: 0 } }];
+      const filters = [
+        { notContains: 'a' },
+        { containsNone: ['a'] },
+        { noElement: { contains: '' } },
+        { noElement: { notContains: 'a' } },
+        { length: { equals: 0 } },
+      ];
       for (const list of filters) {
         expect(holds({ list }, [])).toBe(true);
         expect(holds({ list }, undefined)).toBe(false);
         expect(holds({ list }, null)).toBe(false);
       }
       expect(holds({ list: { containsAll: ['a'] } }, [])).toBe(false);
+      expect(holds({ list: { someElement: { contains: '' } } }, [])).toBe(false);
     },
 
   'A date is a text: an RFC 3339 date and time with its offset, or a date alone, as in 2026-01-31.': () => {

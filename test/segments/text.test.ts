@@ -4,6 +4,7 @@ import { parsed } from './helpers.ts';
 
 const order = (details: object = {}) => ({ event: { metric: 'Placed Order', ...details } });
 const email = (filter: object) => ({ property: { path: 'email', filter } });
+const near = (details: object) => ({ near: { latitude: 1, longitude: 2, ...details } });
 const where = (...filters: object[]) => filters.map((filter) => ({ path: 'price', filter }));
 const short = email({ exists: true });
 
@@ -54,9 +55,19 @@ suite('describe', () => {
     [email({ text: { notIn: ['a'] } }), 'email is none of ("a")'],
     [email({ text: { notContains: 'say "hi"' } }), 'email does not contain "say \\"hi\\""'],
     [email({ text: { matches: '^a' } }), 'email matches "^a"'],
+    [email({ list: { someElement: { contains: 'a' } } }), 'email has an element that contains "a"'],
+    [
+      email({ list: { noElement: { notIn: ['a', 'b'] } } }),
+      'email has no element that is none of ("a", "b")',
+    ],
     [email({ text: { equals: '5' } }), 'email is "5"'],
     [email({ number: { equals: 5 } }), 'email is 5'],
     [email({ number: { between: { from: -1, to: 0.5 } } }), 'email is between -1 and 0.5'],
+    [near({ within: 1 }), 'is within 1 kilometer of (1, 2)'],
+    [near({ within: 1, unit: 'MILES', beyond: true }), 'is more than 1 mile from (1, 2)'],
+    [near({ within: 1.5 }), 'is within 1.5 kilometers of (1, 2)'],
+    [near({ within: 0.5, unit: 'MILES' }), 'is within 0.5 miles of (1, 2)'],
+    [{ consent: { channel: 'SMS', status: ['SUBSCRIBED', 'SUBSCRIBED'] } }, 'sms consent is subscribed'],
     [email({ boolean: true }), 'email is true'],
     [email({ exists: false }), 'email is not set'],
     [{ property: { path: 'properties.my plan', filter: { exists: true } } }, '"properties.my plan" is set'],

@@ -5,7 +5,7 @@
 import type { Channel, ConsentFacts, Context, ProfileFacts, Value } from '../../src/segments/ast.ts';
 import { dayOf, startOfDay } from '../../src/segments/calendar.ts';
 import { PREDICTION_DIMENSIONS, predictionPath } from '../../src/segments/paths.ts';
-import { factsOf, randomCase, randomCondition, type Json } from '../comparison/generate.ts';
+import { factsOf, randomCase, randomCondition, randomTextFilter, type Json } from '../comparison/generate.ts';
 import { seededRandom, type Random } from '../comparison/random.ts';
 import { METRICS, PATTERNS } from '../comparison/vocabulary.ts';
 import { profile } from './helpers.ts';
@@ -296,7 +296,11 @@ function dateFilter(random: Random, instants: readonly number[]): Json {
 
 function listFilter(random: Random): Json {
   const values = () => times(random.between(1, 2), () => random.pick(ELEMENTS));
-  const op = random.pick(['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length']);
+  const op = random.pick([
+    ...['contains', 'notContains', 'containsAny', 'containsAll', 'containsNone', 'length'],
+    ...['someElement', 'noElement', 'someElement', 'noElement'],
+  ]);
+  if (op.endsWith('Element')) return { [op]: randomTextFilter(random, ELEMENTS) };
   if (op === 'length') return { length: numberFilter(random, [-1, 0, 1, 1.5, 2]) };
   return { [op]: op.endsWith('ontains') ? random.pick(ELEMENTS) : values() };
 }
