@@ -94,7 +94,9 @@ export function scanSettings(criteria: readonly (Criterion | null)[], scope: Sco
   const isFar = criteria.some(
     (one) => (one?.kind === 'event' || one?.kind === 'sequence') && daysOf(one, scope) >= FAR_DAYS,
   );
-  return { optimize_use_projections: isFar ? 0 : 1, max_streams_for_union_step: 1 };
+  // The scans of different values are a union of their own, of which as many threads as there are shall add up.
+  const isOfValues = criteria.some((one) => one?.kind === 'event' && one.measure.kind === 'distinct');
+  return { optimize_use_projections: isFar ? 0 : 1, max_streams_for_union_step: isOfValues ? 0 : 1 };
 }
 
 /** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
