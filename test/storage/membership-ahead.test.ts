@@ -13,20 +13,23 @@ beforeAll(async () => {
 });
 afterAll(() => mysql.close());
 
-it('a writer that is fenced fails alone, whoever puts entries down with it', async () => {
-  const owners = await Promise.all(
-    [0, 1, 2, 3].map(async (partition) => ({
+const takeOver = (partitions: number[]) =>
+  Promise.all(
+    partitions.map(async (partition) => ({
       partition,
       epoch: (await beginEpoch(mysql, partition, 0)).epoch,
     })),
   );
+const rowOf = (partition: number) => ({
+  account: 7,
+  firstSequence: 10 + partition,
+  entries: Buffer.from(`of ${partition}`),
+});
+
+it('a writer that is fenced fails alone, whoever puts entries down with it', async () => {
+  const owners = await takeOver([0, 1, 2, 3]);
   await beginEpoch(mysql, 2, 0);
   const putAhead = createPutAhead(mysql);
-  const rowOf = (partition: number) => ({
-    account: 7,
-    firstSequence: 10 + partition,
-    entries: Buffer.from(`of ${partition}`),
-  });
   // The first one goes alone, the others together behind it.
   const results = await Promise.allSettled(owners.map((owner) => putAhead(owner, [rowOf(owner.partition)])));
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
@@ -38,4 +41,27 @@ it('a writer that is fenced fails alone, whoever puts entries down with it', asy
     [],
     ['of 3'],
   ]);
+});
+
+it('a writer whose entries cannot be put down fails alone', async () => {
+  const owners = await takeOver([4, 5, 6, 7]);
+  const putAhead = createPutAhead(mysql);
+  await Promise.all(owners.slice(2, 3).map((owner) => putAhead(owner, [rowOf(owner.partition)])));
+  await beginEpoch(mysql, 7, 0);
+  const results = await Promise.allSettled(owners.map((owner) => putAhead(owner, [rowOf(owner.partition)])));
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
+  expect(results[2]).not.toMatchObject({ reason: expect.any(Fenced) as Fenced });
+  expect(results[3]).toMatchObject({ reason: expect.any(Fenced) as Fenced });
+});
+
+it('what is too much for one statement is put down all the same', async () => {
+  const owners = await takeOver([0, 1, 2, 3]);
+  const putAhead = createPutAhead(mysql);
+  const many = (partition: number) =>
+    Array.from({ length: 12_000 }, (_, i) => ({ ...rowOf(partition), firstSequence: 100 + i }));
+  await Promise.all(owners.map((owner) => putAhead(owner, many(owner.partition))));
+  const put = await Promise.all(owners.map(({ partition }) => readAhead(mysql, partition)));
+  expect(put.map((rows) => rows.filter(({ firstSequence }) => firstSequence >= 100).length)).toEqual(
+    owners.map(() => 12_000),
+  );
 });

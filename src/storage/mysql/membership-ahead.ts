@@ -25,19 +25,32 @@ export interface AheadRow {
 /** Puts entries of a writer down under its epoch, those of each account in rows of their own. Throws Fenced. */
 export type PutAhead = (owner: PartitionOwner, rows: readonly NewRow[]) => Promise<void>;
 
-/** What the writers of a process put down at the same time goes in one statement, and one commit. */
+/**
+ * What the writers of a process put down at the same time goes in one statement, and one commit. Where that fails, each
+ * goes alone: what is wrong with one of them, or too much together, is nothing to the others.
+ */
 export function createPutAhead(mysql: MySql): PutAhead {
   type Put = { owner: PartitionOwner; rows: readonly NewRow[] };
-  const put = gathered<Put, boolean>({ atOnce: 1, most: 100 }, async (all) => {
+  /** Which of them have been put down. */
+  async function insert(all: readonly Put[]): Promise<boolean[]> {
     const rows = all.flatMap(({ owner, rows }) => rows.map((row) => ({ ...row, owner })));
     if ((await insertRows(mysql.db, rows)) === rows.length) return all.map(() => true);
     // Nothing was put down of those that own their partitions no more; whoever loses it only now need not know.
     const epochs = await readEpochs(mysql.db);
     return all.map(({ owner: { partition, epoch } }) => epochs.get(partition) === epoch);
+  }
+  const put = gathered<Put, PromiseSettledResult<boolean>>({ atOnce: 1, most: 100 }, async (all) => {
+    try {
+      return (await insert(all)).map((value) => ({ status: 'fulfilled', value }));
+    } catch (error) {
+      if (all.length === 1) throw error;
+      return Promise.allSettled(all.map(async (one) => (await insert([one])).every(Boolean)));
+    }
   });
   return async (owner, rows) => {
-    const [isPut] = await put([{ owner, rows }]);
-    if (!isPut) throw new Fenced(`evaluator partition ${owner.partition} has a newer owner`);
+    const [result] = await put([{ owner, rows }]);
+    if (result?.status === 'rejected') throw result.reason;
+    if (!result?.value) throw new Fenced(`evaluator partition ${owner.partition} has a newer owner`);
   };
 }
 
