@@ -64,7 +64,7 @@ const HASH_BITS = 64;
 /** In bits of a key: above them is the place of the profile. */
 const DAY_BITS = 24;
 /** In so many days no two have the same bit of a mask. */
-export const DAYS_OF_A_MASK = 64;
+const DAYS_OF_A_MASK = 64;
 
 /** Up to so many, telling different days apart one by one takes less time than collecting them. */
 const FEW_DAYS = 6;
