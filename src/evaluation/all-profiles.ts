@@ -77,8 +77,7 @@ export function selectMembers(
   const numbered = criteria.map((criterion, i): Numbered => [i + 1, criterion]);
   const sql = `
     SELECT chunk, ${members} AS members
-    FROM (${[those, ...scansOf(numbered, scope, parameters)].join(UNION)})
-    GROUP BY chunk`;
+    FROM (${collectSets([those, ...scansOf(numbered, scope, parameters)].join(UNION))})`;
   return { sql, parameters, settings: scanSettings(criteria, scope) };
 }
 
@@ -227,9 +226,19 @@ export function balanced(operation: string, sets: string[]): string {
   return `${operation}(${balanced(operation, sets.slice(0, middle))}, ${balanced(operation, sets.slice(middle))})`;
 }
 
-/** The set of a criterion as an aggregate over the rows of `scanAll`. */
+/**
+ * The rows of `scanAll`, a row per chunk. Arrays, and not an aggregate for each criterion: ClickHouse looks at all scans
+ * again for each aggregate over them, which takes seconds for hundreds.
+ */
+export function collectSets(scans: string): string {
+  return `SELECT chunk, groupArray(criterion) AS criteria, groupArray(members) AS sets
+      FROM (${scans})
+      GROUP BY chunk`;
+}
+
+/** The set of a criterion over the rows of `collectSets`; without a row it is empty. */
 export function setOf(criterion: number): string {
-  return `groupBitmapMergeStateIf(members, criterion = ${criterion})`;
+  return `sets[indexOf(criteria, ${criterion})]`;
 }
 
 /** The only attribute of profiles that the criterion looks at; null: it looks at other things. */

@@ -8,6 +8,7 @@ import { queryEach } from '../storage/clickhouse/connect.ts';
 import {
   EVERYBODY,
   balanced,
+  collectSets,
   scanAll,
   scanSettings,
   setAlgebra,
@@ -85,22 +86,24 @@ async function countInClickHouse(
   const present = { ...scope, at: clock.now(), chunks: null };
   const { sql, parameters, settings } = selectNodeCounts(condition, present, conditionOf);
   const rows = await queryEach<{ counts: string[] }>(clickhouse, sql, parameters.values, { settings });
-  const [first = { counts: [] }] = rows;
-  return first.counts.map((_, i) => rows.reduce((sum, { counts }) => sum + Number(counts[i]), 0));
+  // Of a shard without anybody there are none.
+  const nodes = Math.max(0, ...rows.map(({ counts }) => counts.length));
+  return Array.from({ length: nodes }, (_, i) =>
+    rows.reduce((sum, { counts }) => sum + Number(counts[i] ?? 0), 0),
+  );
 }
 
-/** A SELECT of one row: `counts` of all nodes, each before its children. */
+/** A SELECT of one row: `counts` of all nodes, each before its children; none where there is nobody. */
 export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf: ConditionOf): ChunkScan {
   const parameters = createParameters();
   const criteria = criteriaOf(inFull(condition, conditionOf));
-  const nameOf = (criterion: number) => `set_${criterion}`;
-  const algebra = setAlgebra(criteria, nameOf);
+  const algebra = setAlgebra(criteria, setOf);
   const counts: string[] = [];
   const visit = (node: Condition): string => {
     const place = counts.push('') - 1;
     const children = childrenOf(node).map(visit);
     const set = setOfNode(node, children);
-    counts[place] = `sum(bitmapCardinality(bitmapAnd(${nameOf(EVERYBODY)}, ${set})))`;
+    counts[place] = `bitmapCardinality(bitmapAnd(${setOf(EVERYBODY)}, ${set}))`;
     return set;
   };
   const setOfNode = (node: Condition, children: string[]): string => {
@@ -111,17 +114,12 @@ export function selectNodeCounts(condition: Condition, scope: Scope, conditionOf
       case 'any':
         return balanced('bitmapOr', children);
       case 'not':
-        return `bitmapAndnot(${nameOf(EVERYBODY)}, ${children.join('')})`;
+        return `bitmapAndnot(${setOf(EVERYBODY)}, ${children.join('')})`;
     }
   };
   visit(condition);
-  const sets = [EVERYBODY, ...criteria.map((_, i) => i + 1)];
   const sql = `
-    SELECT [${counts.join(', ')}] AS counts
-    FROM (
-      SELECT chunk, ${sets.map((set) => `${setOf(set)} AS ${nameOf(set)}`).join(', ')}
-      FROM (${scanAll(criteria, scope, parameters)})
-      GROUP BY chunk
-    )`;
+    SELECT sumForEach([${counts.join(', ')}]) AS counts
+    FROM (${collectSets(scanAll(criteria, scope, parameters))})`;
   return { sql, parameters, settings: scanSettings(criteria, scope) };
 }

@@ -261,6 +261,31 @@ describe('a set that is kept', () => {
     expect(reads).toBe(0);
     expect(await nodes()).toEqual(await countNodes(world, account, conditionOf(condition)));
   });
+
+  test('a hundred conditions have the sizes that they have without sets that are kept; of nobody, none', async () => {
+    const account = await world.newAccount(0);
+    const names = Array.from({ length: 60 }, (_, i) => (i % 20 === 7 ? 'Ada' : `Ada ${i}`));
+    const condition = {
+      any: names.map((name, i) => ({ all: [named(name), { not: ordered({ is: { atLeast: i + 2 } }) }] })),
+    };
+    const sizes = () => countNodes(world, account, conditionOf(condition));
+    const none = await sizes();
+    expect([none.count, none.children.map((child) => child.count)]).toEqual([0, names.map(() => 0)]);
+    const count = await followed(account);
+    await write(
+      account,
+      ...names.map((firstName, i) => ({ identifiers: { externalId: `p${i}` }, firstName })),
+    );
+    // Only the first condition can be false for someone of its name.
+    await send(account, ...[1, 2].map(() => ({ profile: { externalId: 'p0' } })));
+    const { count: whole, children } = await sizes();
+    expect([whole, children.map((child) => child.count)]).toEqual([
+      59,
+      names.map((name, i) => (i === 0 ? 0 : name === 'Ada' ? 3 : 1)),
+    ]);
+    expect(await count(condition)).toBe(whole);
+    expect(await countAudience(world, account, conditionOf(condition))).toBe(whole);
+  });
 });
 
 describe('sets are not kept', () => {
