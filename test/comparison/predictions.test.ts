@@ -230,7 +230,7 @@ test('an explanation says both values and when time ends the change, or, of too 
   expect(complete).toBe(true);
   expect(root).toMatchObject({
     satisfied: true,
-    finding: { text: '0.3 now, 0.1 1 hour ago', actual: 0.3 - 0.1 },
+    finding: { text: '0.3 now, 0.1 1 hour ago', actual: 0.2 },
     flipsAt: world.clock.now() - SECOND + HOUR,
   });
   const now = world.clock.now();
