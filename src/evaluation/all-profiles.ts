@@ -84,7 +84,7 @@ export function selectMembers(
 /**
  * Windows of so many days read their rows in the order of profiles. The projection by time has fewer rows for any window,
  * but in the order of time: what is added up for the next one lies anywhere in memory, and of long windows that costs
- * several times what is saved.
+ * several times what is saved. Shorter windows must fit a mask of days (`selectByFewDays`).
  */
 const FAR_DAYS = 14;
 
@@ -119,6 +119,9 @@ export function scanEach(
 }
 
 const UNION = '\n      UNION ALL\n      ';
+/** A profile within its chunk, and the chunk. */
+const LOW = 'toUInt32(bitAnd(profile, 65535))';
+const BY_CHUNK = 'toUInt16(bitShiftRight(profile, 16)) AS chunk';
 
 type Numbered = [number: number, criterion: Criterion];
 
@@ -138,17 +141,15 @@ function scanAttribute(
   scope: Scope,
   parameters: Parameters,
 ): string {
-  const low = 'toUInt32(bitAnd(profile, 65535))';
   const sets = criteria.map(
     ([number, criterion]) =>
-      `groupBitmapStateIf(${low}, ${compileAttribute(criterion, scope, parameters)}) AS of_${number}`,
+      `groupBitmapStateIf(${LOW}, ${compileAttribute(criterion, scope, parameters)}) AS of_${number}`,
   );
   return `SELECT chunk, criterion, members
       FROM (
         SELECT chunk, ${sets.join(', ')}
-        FROM traits FINAL
-        WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
-        GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk
+        ${traitsOf(attribute, scope, parameters)}
+        GROUP BY ${BY_CHUNK}
       )
       ARRAY JOIN
         [${criteria.map(([number]) => number).join(', ')}] AS criterion,
@@ -156,9 +157,9 @@ function scanAttribute(
 }
 
 function scanOne(criterion: Criterion, number: number, scope: Scope, parameters: Parameters): string {
-  return `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+  return `SELECT chunk, ${number} AS criterion, groupBitmapState(${LOW}) AS members
       FROM (${scanFor(criterion, scope, parameters)})
-      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
+      GROUP BY ${BY_CHUNK}`;
 }
 
 /**
@@ -247,6 +248,11 @@ function attributeOf(criterion: Criterion): string | null {
   return criterion.kind === 'consent' ? consentAttribute(criterion.channel) : null;
 }
 
+function traitsOf(attribute: string, scope: Scope, parameters: Parameters): string {
+  return `FROM traits FINAL
+      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}`;
+}
+
 /** Of a criterion that has one: whether a row of it satisfies the criterion. */
 function compileAttribute(criterion: Criterion, scope: Scope, parameters: Parameters): string {
   if (criterion.kind === 'property') return compileTrait(criterion, scope, parameters);
@@ -259,9 +265,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   const attribute = attributeOf(criterion);
   if (attribute !== null) {
     return `SELECT profile
-      FROM traits FINAL
-      WHERE ${place(scope, parameters)} AND attribute = ${parameters.add('String', attribute)}
-        AND ${compileAttribute(criterion, scope, parameters)}`;
+      ${traitsOf(attribute, scope, parameters)} AND ${compileAttribute(criterion, scope, parameters)}`;
   }
   if (criterion.kind === 'near') return selectByDistance(criterion, place(scope, parameters), parameters);
   if (criterion.kind === 'sample') {
@@ -327,19 +331,19 @@ function scanEverybody(number: number, scope: Scope, parameters: Parameters): st
   return `SELECT chunk, ${number} AS criterion,
         bitmapAndnot(groupBitmapState(low), groupBitmapStateIf(low, NOT alive)) AS members
       FROM (
-        SELECT profile, alive, toUInt32(bitAnd(profile, 65535)) AS low
+        SELECT profile, alive, ${LOW} AS low
         FROM profiles
         WHERE ${place(scope, parameters)}
       )
-      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
+      GROUP BY ${BY_CHUNK}`;
 }
 
 /** Hardly anything of a column that is nearly always the same has to be read for it. */
 function scanGone(number: number, scope: Scope, parameters: Parameters): string {
-  return `SELECT chunk, ${number} AS criterion, groupBitmapState(toUInt32(bitAnd(profile, 65535))) AS members
+  return `SELECT chunk, ${number} AS criterion, groupBitmapState(${LOW}) AS members
       FROM profiles
       WHERE ${place(scope, parameters)} AND NOT alive
-      GROUP BY toUInt16(bitShiftRight(profile, 16)) AS chunk`;
+      GROUP BY ${BY_CHUNK}`;
 }
 
 /** So many ranges of profiles are compared in less time than a chunk is looked up for each row. */

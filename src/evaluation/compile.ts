@@ -166,7 +166,7 @@ function ownTimeFilter(filter: ValueFilter, instant: Instant, parameters: Parame
     case 'date': {
       const { date } = filter;
       if (date.op === 'next') return 'false';
-      // As a window, which the order of the events serves.
+      // As a window, whose bounds partitions can be left out by.
       if (date.op === 'within') return `(${windowOf(date.window, instant, parameters)})`;
       const time = { kind: `'instant'`, number: 'toUnixTimestamp64Milli(time)' };
       return compileDate(date, time, instant, parameters);
