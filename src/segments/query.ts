@@ -138,7 +138,8 @@ function unexpected(cursor: Cursor): string {
   return `expected ${named}${expected.length > EXPECTED_NAMED ? ' or something else' : ''}, but found ${found}`;
 }
 
-const CONDITIONS = 'did Placed Order, email is set or properties.plan is "gold"';
+const CONDITIONS =
+  'did Placed Order, email is set, properties.plan is "gold", email consent allows messages or is in segment "ID"';
 
 /** What someone may have meant by a word with which no condition begins. */
 function hint(cursor: Cursor): string {
@@ -149,7 +150,10 @@ function hint(cursor: Cursor): string {
     return '; several filters of one "where" stand in parentheses';
   }
   const same = PROFILE_PATHS.find((path) => path.toLowerCase() === text.toLowerCase());
-  return same ? `; say ${same}` : `; of a profile there are ${PROFILE_PATHS.join(', ')} and properties.NAME`;
+  if (same) return `; say ${same}`;
+  // Events are written with capitals, attributes are not.
+  if (/^\p{Lu}/u.test(text)) return `; of an event say did ${text}`;
+  return `; of a profile there are ${PROFILE_PATHS.join(', ')} and properties.NAME`;
 }
 
 const CONNECTIVES: ReadonlySet<string> = new Set(['and', 'or', 'then', 'where', 'is']);

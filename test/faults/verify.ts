@@ -81,8 +81,13 @@ export async function verify(
       .filter(([profile, number]) => evaluate(parsed.condition, factsAbout(profile, number), now))
       .map(([, number]) => number)
       .sort((a, b) => a - b);
-    assert.deepEqual(stored, wanted, `the members of ${JSON.stringify(input)}`);
     const mine = log.filter((change) => change.segment === segment);
+    const wrong = [...numbers].filter(([, one]) => stored.includes(one) !== wanted.includes(one));
+    assert.deepEqual(
+      stored,
+      wanted,
+      `at ${now}, the members of ${JSON.stringify(input)}\n${wrong.map(([profile, number]) => about(profile, number, mine)).join('\n')}`,
+    );
     const replayed = populationBefore(
       stored.map((profile) => ({ profile })),
       mine,
@@ -99,6 +104,15 @@ export async function verify(
   assert.deepEqual(idsOf(received), idsOf(log), 'a subscription delivers each change of the log once');
   await checkPublished(stores);
   return { events: model.uniqueIds().length, changes: log.length, members };
+}
+
+function about(
+  { properties, events }: ModelProfile,
+  profile: number,
+  log: readonly MembershipChange[],
+): string {
+  const changes = log.filter((change) => change.profile === profile);
+  return `${profile} has ${JSON.stringify({ properties, events })}, its changes are ${JSON.stringify(changes)}`;
 }
 
 async function numbersOf(

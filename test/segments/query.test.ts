@@ -139,7 +139,7 @@ describe('parseQuery', () => {
   });
 
   it.each([
-    ['', 'line 1, column 1: expected a condition, such as did Placed Order, email is set or properties.plan'],
+    ['', 'line 1, column 1: expected a condition, such as did Placed Order, email is set, properties.plan'],
     ['did', 'line 1, column 4: expected a metric such as Placed Order or "viewed", but found the end'],
     ['did placed', 'line 1, column 5: expected a metric such as'],
     ['did Placed Order at lest 3 times', 'line 1, column 18: expected where'],
@@ -223,6 +223,7 @@ describe('parseQuery', () => {
       /; of a profile there are externalId, email, .* and properties.NAME$/,
     );
     expect(firstError('FirstName is "Ann"')).toMatch(/but found "FirstName"; say firstName$/);
+    expect(firstError('Placed Order once')).toMatch(/but found "Placed"; of an event say did Placed$/);
     for (const query of ['email is set and', 'email is set and or phone is set', '😀 is set']) {
       expect(firstError(query)).not.toMatch(/of a profile|"where"/);
     }
