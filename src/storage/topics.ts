@@ -57,12 +57,12 @@ export function streamOfMetric(metric: string): Stream {
 }
 
 /**
- * A small account travels in one partition, so that its batches stay together; one with more chunks is spread by
- * identifier over as many partitions as it has chunks.
+ * A small account travels in one partition, so that its batches stay together and all it sends stays in order; one with
+ * more chunks is spread by identifier. Over all at once: writes of one identifier can overtake one another only where
+ * its partition changes, and so that happens once in the life of an account.
  */
 export function ingestPartition(account: number, identifier: string, chunks: number): number {
-  const spread = Math.max(1, Math.min(INGEST_PARTITIONS, chunks));
-  const bucket = spread === 1 ? 0 : hash(identifier) % spread;
+  const bucket = chunks > 1 ? hash(identifier) % INGEST_PARTITIONS : 0;
   return (hashOf(account) + bucket) % INGEST_PARTITIONS;
 }
 

@@ -48,13 +48,14 @@ const child = (): Child =>
 
 test('shards that are killed, a process that is killed and one that is added lose and repeat nothing', async () => {
   const random = seededRandom(11);
-  // Who comes after the first few dozen lies in another chunk, on the other shard.
+  // Who comes after the first few dozen lies in another chunk, on the other shard. There is one chunk before: the
+  // account is spread from the beginning.
   const [made] = await stores.mysql.db
     .insert(accounts)
-    .values({ name: 'faults', nextProfile: 65_500, createdAt: 0 });
+    .values({ name: 'faults', nextProfile: 2 * 65_536 - 36, createdAt: 0 });
   const account = made.insertId;
   const listener = listen({ ...stores, hub }, account);
-  const traffic = await startTraffic(stores, account, random);
+  const traffic = await startTraffic(stores, account, random, true);
 
   /** A segment is being populated when the shard goes. */
   async function killWhileForming(shard: number): Promise<void> {

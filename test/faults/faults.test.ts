@@ -45,7 +45,7 @@ async function survive(seed: number, faults: (random: Random) => Promise<Child>)
   const [made] = await stores.mysql.db.insert(accounts).values({ name: 'faults', createdAt: 0 });
   const account = made.insertId;
   const listener = listen({ ...stores, hub }, account);
-  const traffic = await startTraffic(stores, account, random);
+  const traffic = await startTraffic(stores, account, random, false);
   let last: Child | undefined;
   await traffic.during(async () => {
     last = await faults(random);

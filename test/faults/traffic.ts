@@ -1,6 +1,7 @@
 /**
  * Somebody who sends all the time, repeats whatever got no answer, and remembers what was accepted. Everything is made
- * so that its meaning does not depend on which stream is faster: what decides anything travels in one stream.
+ * so that its meaning does not depend on which stream is faster: what decides anything travels in one stream, and of an
+ * account that is spread over partitions in one of them.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +52,8 @@ export async function startTraffic(
   deps: { log: Log; mysql: MySql },
   account: number,
   random: Random,
+  /** The account has more than one chunk. */
+  isSpread: boolean,
 ): Promise<Traffic> {
   const model = createModel();
   const segments = new Map<number, unknown>();
@@ -93,15 +96,18 @@ export async function startTraffic(
 
   function someWrite(): ProfileInput {
     const person = random.between(1, PEOPLE);
-    const properties = {
-      tier: random.pick(['gold', 'silver', null]),
-      [`n${random.between(1, 3)}`]: random.between(1, 9),
-    };
-    const identifiers = random.chance(0.25)
-      ? { externalId: `p${person}`, email: `e${random.between(1, PEOPLE)}@x.com` }
+    const email = (of: number) => `e${of}@x.com`;
+    const identifiers: ProfileInput['identifiers'] = random.chance(0.25)
+      ? { externalId: `p${person}`, email: email(isSpread ? person : random.between(1, PEOPLE)) }
       : random.chance(0.5)
         ? { externalId: `p${person}` }
-        : { email: `e${person}@x.com` };
+        : { email: email(person) };
+    const tier = random.pick(['gold', 'silver', null]);
+    const properties = {
+      // Of one person by one identifier, whose writes lie in one partition.
+      ...((identifiers.externalId || !isSpread) && { tier }),
+      [`n${random.between(1, 3)}`]: random.between(1, 9),
+    };
     return { identifiers, properties };
   }
 
