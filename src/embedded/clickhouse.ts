@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../runtime/failure.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { claimFolder, inUse } from './folder.ts';
+import { freePorts, isFree } from './ports.ts';
 import { EngineExit, supervise, type Supervised } from './supervise.ts';
 
 export interface EmbeddedEngine {
@@ -30,7 +30,7 @@ export async function startEmbeddedClickHouse(options: {
   try {
     const password = folder.settings['password'] ?? randomBytes(18).toString('base64url');
     // The port of the last run first, so that a person's bookmarks keep working.
-    let port = await freePort(Number(folder.settings['port'] ?? 0));
+    let port = await freePort(folder.settings['port']);
     for (let attempt = 1; ; attempt++) {
       folder.save({ port: String(port), password });
       const config = writeConfig(folder.path, port, password);
@@ -52,7 +52,7 @@ export async function startEmbeddedClickHouse(options: {
       } catch (error) {
         // Somebody took the port between our look and the server's start.
         if (attempt < 3 && error instanceof EngineExit && error.output.includes('Address already in use')) {
-          port = await freePort(0);
+          port = await freePort(undefined);
           continue;
         }
         throw explain(error, options.dataDir, folder.path);
@@ -164,19 +164,8 @@ function xml(text: string): string {
 }
 
 /** `wanted` when it is free, otherwise any free port. */
-async function freePort(wanted: number): Promise<number> {
-  const server = createServer();
-  try {
-    return await new Promise<number>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ port: wanted, host: '127.0.0.1' }, () =>
-        resolve((server.address() as AddressInfo).port),
-      );
-    });
-  } catch (error) {
-    if (wanted === 0) throw error;
-    return freePort(0);
-  } finally {
-    await new Promise((resolve) => server.close(resolve));
-  }
+async function freePort(wanted: string | undefined): Promise<number> {
+  if (wanted !== undefined && (await isFree(Number(wanted)))) return Number(wanted);
+  const [port = 0] = await freePorts(1);
+  return port;
 }

@@ -1,10 +1,11 @@
 /** A cluster of embedded ClickHouse servers of our own, one per shard, which can be killed and started one by one. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLibrary } from '../../src/embedded/clickhouse.ts';
+import { freePorts } from '../../src/embedded/ports.ts';
 
 export interface TestCluster {
   /** As the servers know it. There are also `NAME-swapped`, in reverse order, and `NAME-first`, the first shard alone. */
@@ -44,7 +45,8 @@ export async function startCluster(shards: number): Promise<TestCluster> {
     });
     running.set(shard, child);
     const deadline = performance.now() + 30_000;
-    while (!(await answers(server.http))) {
+    // The native protocol comes second.
+    while (!(await answers(server.http)) || !(await isOpen(server.tcp))) {
       if (child.exitCode !== null || performance.now() > deadline)
         throw new Error(`shard ${shard} does not answer; its log is in ${server.folder}`);
       await sleep(20);
@@ -76,24 +78,17 @@ export async function startCluster(shards: number): Promise<TestCluster> {
   return { name: NAME, url, kill: (shard) => end(shard, 'SIGKILL'), start, stop };
 }
 
+function isOpen(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  return new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+  }).finally(() => socket.destroy());
+}
+
 async function answers(port: number): Promise<boolean> {
   const response = await fetch(`http://127.0.0.1:${port}/ping`).catch(() => null);
   return response?.ok === true;
-}
-
-/** All at once, so that no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) =>
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
-        ),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function writeConfig(
