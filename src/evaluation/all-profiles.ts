@@ -17,13 +17,14 @@ import type {
 } from '../segments/ast.ts';
 import {
   selectByAggregates,
+  selectByCount,
   selectByDays,
   selectByFewAggregates,
   selectByFewDays,
   selectByHashes,
 } from './blocks.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
-import { dayNumber, enoughFor, hashedIdentities } from './measures.ts';
+import { dayNumber, enoughFor, hashedIdentities, leastCount } from './measures.ts';
 import { selectByDistance } from './near.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { compileConsent } from './consents.ts';
@@ -296,6 +297,8 @@ function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, par
   const rowsThat = (conditions: (string | null)[]) =>
     `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
   if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
+  const least = leastCount(criterion);
+  if (least !== null) return selectByCount(parameters.add('Float64', least), rowsThat([]));
   const isShort = daysOf(criterion, scope) < FAR_DAYS;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);

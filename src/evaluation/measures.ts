@@ -94,6 +94,11 @@ export function decidingRow({ measure, is }: EventCriterion, parameters: Paramet
   return `${isSet} AND ${compareNumber(value, is, (bound) => parameters.add('Float64', bound))}`;
 }
 
+/** With how many events the criterion becomes true, whatever they say, and stays it; null: it is not of that kind. */
+export function leastCount({ measure, is }: EventCriterion): number | null {
+  return measure.kind === 'count' && (is.op === 'atLeast' || is.op === 'moreThan') ? enoughFor(is) : null;
+}
+
 /** The least number of times with which the filter is as true as with any more. */
 export function enoughFor(is: NumberFilter): number {
   if (is.op === 'between') return Math.floor(is.to) + 1;
