@@ -11,13 +11,9 @@ export async function countMembers(
   if (segments.length === 0) return counts;
   const rows = await queryEach<{ segment: number; size: string }>(
     clickhouse,
-    `SELECT segment, sum(size) AS size
-     FROM (
-       SELECT segment, groupBitmapXorMerge(members) AS size
-       FROM memberships
-       WHERE account = {account:UInt32} AND segment IN {segments:Array(UInt32)}
-       GROUP BY segment, chunk
-     )
+    `SELECT segment, sum(finalizeAggregation(members)) AS size
+     FROM memberships FINAL
+     WHERE account = {account:UInt32} AND segment IN {segments:Array(UInt32)}
      GROUP BY segment`,
     { account, segments },
   );
