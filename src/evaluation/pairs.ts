@@ -21,7 +21,7 @@ export function selectByPairs(
   // A row that is not of this step is of the other one.
   const isFirst = `(metric = ${parameters.add('UInt32', metricOf(first.metric))})`;
   // Those of the first step are odd, and so behind others of the same time.
-  const moment = `${TIME} * ${TICK} + ${isFirst}`;
+  const moment = `toUnixTimestamp64Milli(time) * ${TICK} + (${EPOCH * TICK} + ${isFirst})`;
   if (!first.negate && !second.negate) {
     return selectBySorted(moment, followed(completeWithinMs, parameters), rows);
   }
