@@ -133,21 +133,25 @@ async function evaluateEvents(
       return ofExtremes?.(match) ?? truthOf(`groupArrayIf(${moment}, ${match})`);
     }),
   ];
-  const truths = `concat(${rules.truths}, ${truthDigits(further)})`;
+  const columns = `${rules.counts} AS counts, ${truthDigits(further)} AS truths`;
   const rows = `SELECT ${further.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
     FROM events_by_profile
     WHERE account = ${parameters.add('UInt32', scope.account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
       AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
-  const sql = selectTruths(rows, truths, instant, subjects, parameters);
-  const found = await query<TruthRow>(clickhouse, sql, parameters.values, {
+  const sql = selectTruths(rows, columns, instant, subjects, parameters);
+  const found = await query<TruthRow & { counts: number[] }>(clickhouse, sql, parameters.values, {
     settings: {
-      max_block_size: Math.max(256, Math.floor(RULES_PER_BLOCK / criteria.length)),
+      max_block_size: Math.max(256, Math.floor(RULES_PER_BLOCK / (rules.length + further.length))),
       // For a few rows, finding out which parts of a map are needed costs more than reading it whole.
       optimize_functions_to_subcolumns: 0,
     },
   });
-  return answers(found, [...counts, ...others, ...sequences], instant);
+  return answers(found, [...counts, ...others, ...sequences], instant, (row, place) =>
+    place < counts.length
+      ? rules.truths[place]?.(row.counts) === true
+      : row.truths[place - counts.length] === '1',
+  );
 }
 
 async function evaluateTraits(

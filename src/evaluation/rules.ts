@@ -1,7 +1,7 @@
 /**
- * Counts of events as rows of data: what differs between them (metric, window, filter, bounds) travels in arrays beside
- * one fixed expression. ClickHouse takes as long to analyse twenty conditional counts as to compute them for a hundred
- * profiles; of these it analyses one.
+ * Counts of events as rows of data: what differs between them (metric, window, filter) travels in arrays beside one fixed
+ * expression. ClickHouse takes as long to analyse twenty conditional counts as to compute them for a hundred profiles; of
+ * these it analyses one. Criteria that differ only in how many they ask for share a count.
  */
 import type { EventCriterion, NumberFilter, TimeWindow } from '../segments/ast.ts';
 import { canonicalJson } from '../segments/canonical.ts';
@@ -10,10 +10,21 @@ import { compileEventFilters } from './compile.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface Rules {
-  /** Columns beside `profile`, `metric`, `t` (the time in milliseconds) and perhaps `instant` that `truths` needs. */
+  /** Columns beside `profile`, `metric`, `t` (the time in milliseconds) and perhaps `instant` that `counts` needs. */
   columns: string;
-  /** An aggregate over rows of events: a digit per criterion, in their order. */
-  truths: string;
+  /** An aggregate over rows of events: an Array(UInt32). */
+  counts: string;
+  /** How long it is. */
+  length: number;
+  /** By criterion, in their order: whether it is true for a profile with these counts. */
+  truths: readonly ((counts: readonly number[]) => boolean)[];
+}
+
+interface Counted {
+  place: number;
+  metric: number;
+  filter: number;
+  bounds: Record<string, number>;
 }
 
 /** Filters are bits of one number; the lowest stands for none. */
@@ -57,52 +68,66 @@ export function compileRules(
     if (!bits.has(filter)) bits.set(filter, compileEventFilters(where, instant, parameters));
     return [...bits.keys()].indexOf(filter) + 1;
   };
+  /** What is counted, by all that it depends on. */
+  const counted = new Map<string, Counted>();
+  const truths = criteria.map((criterion) => {
+    const [metric, filter] = [metricOf(criterion.metric), bitOf(criterion)];
+    const bounds = boundsAt(criterion.within, instant);
+    const key = canonicalJson([metric, filter, bounds]);
+    const { place } = counted.get(key) ?? { place: counted.size };
+    counted.set(key, { place, metric, filter, bounds });
+    const { least, most, outside } = intervalOf(criterion.is);
+    return (counts: readonly number[]) => {
+      const measured = counts[place] ?? 0;
+      return (measured >= least && measured <= most) !== outside;
+    };
+  });
+  const all = [...counted.values()];
   const list = (type: string, values: number[]) => parameters.add(`Array(${type})`, values);
-  const windows = criteria.map(({ within }) => boundsOf(within, instant));
-  const intervals = criteria.map(({ is }) => intervalOf(is));
-  const metric = list(
-    'UInt32',
-    criteria.map((criterion) => metricOf(criterion.metric)),
-  );
-  const filter = list('UInt8', criteria.map(bitOf));
+  const names = Object.keys(boundsAt(null, instant));
   const isWithin =
     'among' in instant
       ? 't > greatest(after, instant - after_ago) AND t <= least(through, instant - through_ago)'
       : 't > after AND t <= through';
-  const bounds: Record<string, number[]> =
-    'among' in instant
-      ? {
-          after: windows.map(({ after }) => after.at ?? -FAR),
-          after_ago: windows.map(({ after }) => after.ago ?? FAR),
-          through: windows.map(({ through }) => through.at ?? FAR),
-          through_ago: windows.map(({ through }) => through.ago ?? 0),
-        }
-      : {
-          after: criteria.map(({ within }) => timesOf(within, instant).after ?? -FAR),
-          through: criteria.map(({ within }) => timesOf(within, instant).through),
-        };
   const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
-  const counts = `sumForEach(arrayMap(
-    (rule_metric, filter, ${Object.keys(bounds).join(', ')}) ->
-      metric = rule_metric AND bitTest(mask, filter) AND ${isWithin},
-    ${[metric, filter, ...Object.values(bounds).map((values) => list('Int64', values))].join(', ')}))`;
+  const arrays = [
+    list(
+      'UInt32',
+      all.map(({ metric }) => metric),
+    ),
+    list(
+      'UInt8',
+      all.map(({ filter }) => filter),
+    ),
+    ...names.map((name) =>
+      list(
+        'Int64',
+        all.map(({ bounds }) => bounds[name] ?? 0),
+      ),
+    ),
+  ];
   return {
     columns: `toUInt64(${mask}) AS mask`,
-    truths: `arrayStringConcat(arrayMap(
-      (measured, least, most, outside) -> toString((measured >= least AND measured <= most) != outside),
-      ${counts},
-      ${list(
-        'UInt64',
-        intervals.map(({ least }) => least),
-      )},
-      ${list(
-        'UInt64',
-        intervals.map(({ most }) => most),
-      )},
-      ${list(
-        'UInt8',
-        intervals.map(({ outside }) => (outside ? 1 : 0)),
-      )}))`,
+    counts: `CAST(sumForEach(arrayMap(
+      (rule_metric, filter, ${names.join(', ')}) -> metric = rule_metric AND bitTest(mask, filter) AND ${isWithin},
+      ${arrays.join(', ')})) AS Array(UInt32))`,
+    length: all.length,
+    truths,
+  };
+}
+
+/** A window in numbers, by the names that they have in `compileRules`. */
+function boundsAt(within: TimeWindow | null, instant: Instant): Record<string, number> {
+  if ('at' in instant) {
+    const { after, through } = timesOf(within, instant);
+    return { after: after ?? -FAR, through };
+  }
+  const { after, through } = boundsOf(within, instant);
+  return {
+    after: after.at ?? -FAR,
+    after_ago: after.ago ?? FAR,
+    through: through.at ?? FAR,
+    through_ago: through.ago ?? 0,
   };
 }
 

@@ -81,6 +81,6 @@ export async function evaluateTrends(
     WHERE account = ${parameters.add('UInt32', account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
       AND path IN ${parameters.add('Array(String)', [...new Set(criteria.map(({ path }) => path))])}`;
-  const sql = selectTruths(rows, truths, instant, subjects, parameters);
+  const sql = selectTruths(rows, `${truths} AS truths`, instant, subjects, parameters);
   return answers(await query<TruthRow>(clickhouse, sql, parameters.values), criteria, instant);
 }

@@ -33,21 +33,24 @@ export function instantOf(subjects: readonly Subject[], timeZone: string): Insta
     : { among: [...instants], timeZone };
 }
 
-/** A SELECT of TruthRows: of profiles, or, where their instants differ, of pairs with a column `instant`. */
+/**
+ * A SELECT of TruthRows: of profiles, or, where their instants differ, of pairs with a column `instant`. `columns`: all
+ * further ones, aggregates over the rows.
+ */
 export function selectTruths(
   rows: string,
-  truths: string,
+  columns: string,
   instant: Instant,
   subjects: readonly Subject[],
   parameters: Parameters,
 ): string {
   if ('at' in instant) {
-    return `SELECT profile, ${truths} AS truths
+    return `SELECT profile, ${columns}
        FROM (${rows})
        GROUP BY profile`;
   }
   // Another name than the column's: an alias would take its place in every expression.
-  return `SELECT profile, toString(instant) AS subject_instant, ${truths} AS truths
+  return `SELECT profile, toString(instant) AS subject_instant, ${columns}
        FROM (${rows}) AS facts
        INNER JOIN (
          SELECT pair.1 AS profile, pair.2 AS instant
@@ -71,18 +74,19 @@ export function truthDigits(truths: readonly string[]): string {
   return `concat(${[`''`, `''`, ...truths.map((truth) => `toString(toUInt8(${truth}))`)].join(', ')})`;
 }
 
-/** `instant` as the rows were asked for. */
-export function answers(
-  rows: readonly TruthRow[],
+/** `instant` as the rows were asked for. `holds`: whether the criterion at this place does. */
+export function answers<Row extends TruthRow>(
+  rows: readonly Row[],
   criteria: readonly Criterion[],
   instant: Instant | null,
+  holds: (row: Row, place: number) => boolean = (row, place) => row.truths[place] === '1',
 ): Truths {
   const places = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i]));
   const isShared = instant === null || 'at' in instant;
   const nameOf = (profile: number, at: number | string) => (isShared ? String(profile) : `${profile}@${at}`);
-  const byName = new Map(rows.map((row) => [nameOf(row.profile, row.subject_instant ?? ''), row.truths]));
+  const byName = new Map(rows.map((row) => [nameOf(row.profile, row.subject_instant ?? ''), row]));
   return (subject, criterion) => {
-    const place = places.get(criterion) ?? -1;
-    return byName.get(nameOf(subject.profile, subject.instant))?.[place] === '1';
+    const row = byName.get(nameOf(subject.profile, subject.instant));
+    return row !== undefined && holds(row, places.get(criterion) ?? -1);
   };
 }
