@@ -17,7 +17,7 @@ import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
 import { nothingKnown, propertiesOf, readKnown, sizeOf, type KnownFacts, type Wanted } from './read-known.ts';
-import { isCheap, type Uses } from './uses.ts';
+import { isCheap, looksAtProperties, sinceOf, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
   /**
@@ -61,6 +61,8 @@ export interface NewsAhead {
 interface Known extends KnownFacts {
   uses: Uses;
   gone: boolean;
+  /** The first instant that it can be evaluated at: what no window reaches from there was not read. */
+  from: number;
   /** As it was when it was kept. */
   weight: number;
 }
@@ -95,9 +97,15 @@ interface Stores {
   mysql: MySql;
 }
 
-/** Profiles whose histories one statement reads. */
-const HISTORIES_PER_QUERY = 300;
+/**
+ * Profiles whose histories one statement reads. The more, the less each costs: people of the same granules of ClickHouse
+ * are read together. Properties may be long, and the answer is held in memory.
+ */
+const HISTORIES_PER_QUERY = 1_000;
+const WITH_PROPERTIES_PER_QUERY = 300;
 const QUERIES_AT_ONCE = 2;
+/** Evaluations at instants so long before the first one do not make anybody be read again. */
+const EARLIER_MS = 60_000;
 /** Accounts that are asked about in ClickHouse at the same time. */
 const ACCOUNTS_AT_ONCE = 4;
 
@@ -106,10 +114,17 @@ export function createHistories({ clickhouse, mysql }: Stores, limits = KNOWN_LI
   return gathered(
     { atOnce: QUERIES_AT_ONCE, most: HISTORIES_PER_QUERY },
     async (wanted: readonly Wanted[]) => {
-      const [read, gone] = await Promise.all([
-        readKnown(clickhouse, wanted, limits.eventsPerProfile),
-        goneProfiles(mysql.db, numbersOf(wanted)),
-      ]);
+      const few = wanted.some(({ uses }) => looksAtProperties(uses));
+      const size = few ? WITH_PROPERTIES_PER_QUERY : HISTORIES_PER_QUERY;
+      const reading = async () => {
+        const read: KnownFacts[] = [];
+        for (let start = 0; start < wanted.length; start += size) {
+          const page = wanted.slice(start, start + size);
+          read.push(...(await readKnown(clickhouse, page, limits.eventsPerProfile)));
+        }
+        return read;
+      };
+      const [read, gone] = await Promise.all([reading(), goneProfiles(mysql.db, numbersOf(wanted))]);
       return read.map((facts, i) => {
         const { account = 0, profile = 0 } = wanted[i] ?? {};
         return { ...facts, gone: gone.get(account)?.has(profile) === true };
@@ -181,19 +196,19 @@ export function createKnownProfiles(
    * many events.
    */
   async function load(
-    rounds: readonly { scope: ChangedScope; wanted: readonly number[] }[],
+    rounds: readonly { scope: ChangedScope; wanted: readonly number[]; earliest: number }[],
     ahead: NewsAhead,
   ): Promise<Map<string, Known>> {
     const found = new Map<string, Known>();
-    const missing: { scope: ChangedScope; uses: Uses; profile: number }[] = [];
-    for (const { scope, wanted } of rounds) {
+    const missing: { scope: ChangedScope; uses: Uses; profile: number; from: number }[] = [];
+    for (const { scope, wanted, earliest } of rounds) {
       const { account } = scope;
       const uses = usesOf.get(account);
       if (!uses) continue;
       const unknown: number[] = [];
       for (const profile of wanted) {
         const known = find(account, profile);
-        if (!known) unknown.push(profile);
+        if (!known || known.from > earliest) unknown.push(profile);
         else {
           const key = keyOf(account, profile);
           profiles.delete(key);
@@ -202,21 +217,23 @@ export function createKnownProfiles(
         }
       }
       if (unknown.length > limits.readAtOnce) continue;
-      for (const profile of unknown) missing.push({ scope, uses, profile });
+      const from = earliest - EARLIER_MS;
+      for (const profile of unknown) missing.push({ scope, uses, profile, from });
     }
     if (missing.length > 0) {
       // Before the reading: what ClickHouse has received when it ends, it may not have had when it began.
       const lacking = missing.map(({ scope, profile }) => ahead.about(scope.account, profile));
       const ids = await metricIds(missing);
       const read = await histories(
-        missing.map(({ scope: { account }, uses, profile }) => {
-          return { account, profile, uses, metrics: ids.get(account) ?? new Map<string, number>() };
+        missing.map(({ scope: { account, timeZone }, uses, profile, from }) => {
+          const metrics = ids.get(account) ?? new Map<string, number>();
+          return { account, profile, uses, metrics, since: sinceOf(uses, from, timeZone) };
         }),
       );
-      missing.forEach(({ scope: { account }, uses, profile }, i) => {
+      missing.forEach(({ scope: { account }, uses, profile, from }, i) => {
         const facts = read[i];
         if (!facts) return;
-        const known = { ...facts, uses, weight: 0 };
+        const known = { ...facts, uses, from, weight: 0 };
         const news = lacking[i] ?? [];
         if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) return;
         keep(keyOf(account, profile), known);
@@ -267,7 +284,7 @@ export function createKnownProfiles(
         const uses = usesOf.get(account);
         const isNew = isFirst(account, change.profile) && change.created === true && uses !== undefined;
         const known = isNew
-          ? { ...nothingKnown(), uses, gone: false, weight: 0 }
+          ? { ...nothingKnown(), uses, gone: false, from: -Infinity, weight: 0 }
           : find(account, change.profile);
         if (!known) continue;
         const isKnown = (isNew || change.whole !== true) && learn(known, change, limits.eventsPerProfile);
@@ -283,7 +300,8 @@ export function createKnownProfiles(
         const wanted = [...new Set(one.subjects.map(({ profile }) => profile))];
         const questions = one.subjects.length * one.criteria.length;
         const isMuch = wanted.length > limits.profilesAtOnce || questions > limits.questionsAtOnce;
-        return { ...one, wanted, isMuch };
+        const earliest = one.subjects.reduce((first, { instant }) => Math.min(first, instant), Infinity);
+        return { ...one, wanted, isMuch, earliest };
       });
       const known = await load(
         rounds.filter(({ isMuch }) => !isMuch),

@@ -1,9 +1,9 @@
 /** Reads what is known of some profiles, as far as conditions look at it. */
 import type { Channel, ConsentFacts, EventFacts, Value } from '../segments/ast.ts';
-import { consentAttribute } from '../segments/paths.ts';
+import { consentAttribute, EVENT_VALUE } from '../segments/paths.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { PROPERTY_MAPS, WANTED_PROPERTIES, type Properties } from '../storage/clickhouse/profile-events.ts';
-import type { Uses } from './uses.ts';
+import { looksAtProperties, type Uses } from './uses.ts';
 
 export interface KnownFacts {
   attributes: Map<string, Value>;
@@ -35,6 +35,8 @@ export interface Wanted {
   /** Ids by name of the metrics that have had an event. */
   metrics: ReadonlyMap<string, number>;
   uses: Uses;
+  /** Events of this time or before do not matter, epoch milliseconds; null: all do. */
+  since: number | null;
 }
 
 /** In the order of the profiles asked about, whatever their accounts. `limit`: of events of one profile. */
@@ -65,27 +67,22 @@ export async function readKnown(
     }
     for (const attribute of uses.attributes) attributes.add(attribute);
   }
-  const places = {
-    accounts: wanted.map(({ account }) => account),
-    profiles: wanted.map(({ profile }) => profile),
-  };
+  const places = placesOf(wanted);
+  const hasProperties = wanted.some(({ uses }) => looksAtProperties(uses));
+  const sinces = wanted.map(({ since }) => since);
+  const since = sinces.includes(null) ? null : Math.min(...sinces.map((one) => one ?? 0));
   const [events, traits] = await Promise.all([
     names.size === 0
       ? []
-      : query<Place & { longest: string; events: EventRow[] }>(
+      : query<EventsRow>(
           clickhouse,
-          `SELECT account, profile, max(size) AS longest,
-             groupArrayIf(${limit + 1})((metric, at, key, value, ${PROPERTY_MAPS.join(', ')}), size <= ${LONGEST}) AS events
-           FROM (
-             SELECT account, profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key, value,
-               ${WANTED_PROPERTIES},
-               arraySum(text -> length(text), mapValues(texts))
-                 + arraySum(list -> arraySum(text -> length(text), list), mapValues(lists)) AS size
-             FROM events_by_profile AS events
-             WHERE ${AT_PLACES} AND metric IN {metrics:Array(UInt32)}
-           )
-           GROUP BY account, profile`,
-          { ...places, metrics: [...names.keys()], paths: [...paths] },
+          selectEvents(places.condition, paths.has(EVENT_VALUE), hasProperties, since, limit),
+          {
+            ...places.values,
+            metrics: [...names.keys()],
+            paths: [...paths],
+            since: since ?? 0,
+          },
         ),
     attributes.size === 0
       ? []
@@ -96,10 +93,10 @@ export async function readKnown(
            FROM (
              SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
              FROM traits_by_profile
-             WHERE ${AT_PLACES} AND attribute IN {attributes:Array(String)}
+             WHERE ${places.condition} AND attribute IN {attributes:Array(String)}
            )
            GROUP BY account, profile, attribute`,
-          { ...places, attributes: [...attributes] },
+          { ...places.values, attributes: [...attributes] },
         ),
   ]);
   for (const row of events) {
@@ -116,7 +113,57 @@ export async function readKnown(
   return wanted.map((one) => found.get(placeOf(one))?.facts ?? nothingKnown());
 }
 
-const AT_PLACES = '(account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})';
+interface EventsRow extends Place {
+  longest: string;
+  events: EventRow[];
+}
+
+/** No column that nobody looks at: they would be most of what is read. */
+function selectEvents(
+  condition: string,
+  hasValues: boolean,
+  hasProperties: boolean,
+  since: number | null,
+  limit: number,
+): string {
+  return `SELECT account, profile, max(size) AS longest,
+      groupArrayIf(${limit + 1})((metric, at, key, value${hasProperties ? `, ${PROPERTY_MAPS.join(', ')}` : ''}),
+        size <= ${LONGEST}) AS events
+    FROM (
+      SELECT account, profile, metric, toUnixTimestamp64Milli(time) AS at, toString(id) AS key,
+        ${hasValues ? 'value' : "CAST(NULL, 'Nullable(Float64)') AS value"},
+        ${
+          hasProperties
+            ? `${WANTED_PROPERTIES},
+        arraySum(text -> length(text), mapValues(texts))
+          + arraySum(list -> arraySum(text -> length(text), list), mapValues(lists)) AS size`
+            : '0 AS size'
+        }
+      FROM events_by_profile AS events
+      WHERE ${condition} AND metric IN {metrics:Array(UInt32)}
+        ${since === null ? '' : `AND time > fromUnixTimestamp64Milli({since:Int64}, 'UTC')`}
+    )
+    GROUP BY account, profile`;
+}
+
+/** Of one account a set of numbers, which is found several times as fast as a set of pairs. */
+function placesOf(places: readonly Place[]): {
+  condition: string;
+  values: Record<string, number | number[]>;
+} {
+  const profiles = places.map(({ profile }) => profile);
+  const accounts = places.map(({ account }) => account);
+  const [account = 0] = accounts;
+  return accounts.every((one) => one === account)
+    ? {
+        condition: 'account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}',
+        values: { account, profiles },
+      }
+    : {
+        condition: '(account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})',
+        values: { accounts, profiles },
+      };
+}
 
 interface Place {
   account: number;

@@ -1,6 +1,16 @@
 /** What conditions look at, more exactly than by metric. Pure. */
-import type { Criterion, Leaf, PropertyFilter, TextFilter, ValueFilter } from '../segments/ast.ts';
+import type {
+  CalendarPeriod,
+  Criterion,
+  Leaf,
+  PropertyFilter,
+  TextFilter,
+  TimeWindow,
+  ValueFilter,
+} from '../segments/ast.ts';
 import { consentAttribute } from '../segments/paths.ts';
+import { periodAt } from './calendars.ts';
+import { EVENT_TIME, EVENT_VALUE } from '../segments/paths.ts';
 import { COORDINATES } from './near.ts';
 
 export interface Uses {
@@ -8,7 +18,12 @@ export interface Uses {
   metrics: ReadonlyMap<string, ReadonlySet<string>>;
   /** Paths, and what stands for consents. */
   attributes: ReadonlySet<string>;
+  /** How far back their windows go. */
+  reach: Reach;
 }
+
+/** What begins first, of windows of each kind; null: there is one without a beginning. */
+export type Reach = { ms: number; from: number; periods: ReadonlySet<CalendarPeriod> } | null;
 
 /** The metrics that a leaf looks at, and the properties of their events. */
 export function eventsUsedBy(leaf: Leaf): { metric: string; paths: string[] }[] {
@@ -23,7 +38,9 @@ export function eventsUsedBy(leaf: Leaf): { metric: string; paths: string[] }[] 
 export function usesOf(criteria: Iterable<Criterion>): Uses {
   const metrics = new Map<string, Set<string>>();
   const attributes = new Set<string>();
+  const windows: (TimeWindow | null)[] = [];
   for (const criterion of criteria) {
+    if (criterion.kind === 'event' || criterion.kind === 'sequence') windows.push(criterion.within);
     for (const { metric, paths } of eventsUsedBy(criterion)) {
       const known = metrics.get(metric) ?? new Set();
       metrics.set(metric, known);
@@ -33,7 +50,37 @@ export function usesOf(criteria: Iterable<Criterion>): Uses {
     else if (criterion.kind === 'consent') attributes.add(consentAttribute(criterion.channel));
     else if (criterion.kind === 'near') for (const path of COORDINATES) attributes.add(path);
   }
-  return { metrics, attributes };
+  return { metrics, attributes, reach: reachOf(windows) };
+}
+
+/** Whether events are looked at more closely than what all of them have. */
+export function looksAtProperties({ metrics }: Uses): boolean {
+  return [...metrics.values()].some((paths) =>
+    [...paths].some((path) => path !== EVENT_VALUE && path !== EVENT_TIME),
+  );
+}
+
+function reachOf(windows: readonly (TimeWindow | null)[]): Reach {
+  let [ms, from] = [0, Infinity];
+  const periods = new Set<CalendarPeriod>();
+  for (const window of windows) {
+    if (window === null || window.kind === 'moreThanAgo') return null;
+    if (window.kind === 'last') ms = Math.max(ms, window.ms);
+    else if (window.kind === 'ago') ms = Math.max(ms, window.fromMs);
+    else if (window.kind === 'calendar') periods.add(window.period);
+    else if (window.from === null) return null;
+    else from = Math.min(from, window.from);
+  }
+  return { ms, from, periods };
+}
+
+/** No event of this time or before counts at the instant or later; epoch milliseconds. Null: there is no such time. */
+export function sinceOf({ reach }: Uses, instant: number, timeZone: string): number | null {
+  if (reach === null) return null;
+  const begun = [...reach.periods].map(
+    (period) => periodAt({ kind: 'calendar', period }, instant, timeZone).after,
+  );
+  return Math.min(instant - reach.ms, reach.from - 1, ...begun);
 }
 
 const MOST_TEXTS = 100;

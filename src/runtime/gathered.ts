@@ -10,7 +10,7 @@ interface Waiting<Value> {
 
 /**
  * Returns a function that reads values for keys, each in the place of its key. What is asked for while `atOnce` readings
- * are under way goes together in the next one, of at most `most` keys. Whoever has asked for a part of a reading that
+ * are under way, or at the same time, goes together in the next one, of at most `most` keys. Whoever has asked for a part of a reading that
  * fails is told what it has failed with.
  */
 export function gathered<Key, Value>(
@@ -19,6 +19,7 @@ export function gathered<Key, Value>(
 ): (keys: readonly Key[]) => Promise<Value[]> {
   const waiting: { key: Key; of: Waiting<Value>; place: number }[] = [];
   let running = 0;
+  let isStarting = false;
 
   async function run(): Promise<void> {
     const batch = waiting.splice(0, most);
@@ -44,11 +45,21 @@ export function gathered<Key, Value>(
     start();
   }
 
+  /** Those who have been woken by the same thing ask one after the other, but before anything else happens. */
+  function startSoon(): void {
+    if (isStarting || running >= atOnce) return;
+    isStarting = true;
+    setImmediate(() => {
+      isStarting = false;
+      start();
+    });
+  }
+
   return (keys) =>
     new Promise((resolve, reject) => {
       if (keys.length === 0) return resolve([]);
       const of: Waiting<Value> = { values: [], open: keys.length, resolve, reject };
       keys.forEach((key, place) => waiting.push({ key, of, place }));
-      start();
+      startSoon();
     });
 }

@@ -18,6 +18,8 @@ const SOCKET_LIMITS = {
   operations: 100,
   initWaitMs: 3_000,
   pingEveryMs: 12_000,
+  /** Beyond it, whoever sends waits until the other side has taken what there is. */
+  bufferedBytes: 65_536,
 } as const;
 
 interface Extra {
@@ -106,19 +108,22 @@ export function createWebSockets(deps: {
       errors.map((error) => withoutStatus(toClientError(error)).toJSON()),
   });
 
-  sockets.on('connection', (socket: WebSocket) => {
+  sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
     const extra: Extra = { socket, gone: new AbortController(), principal: null };
     // Each operation listens for it once or twice.
     setMaxListeners(3 * SOCKET_LIMITS.operations, extra.gone.signal);
     const stopPinging = keepAlive(socket);
+    const gather = gatherWrites(request.socket);
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (text) =>
-          new Promise((resolve, reject) => {
-            if (socket.readyState !== socket.OPEN) resolve();
-            else socket.send(text, (error) => (error ? reject(error) : resolve()));
-          }),
+        send(text) {
+          if (socket.readyState !== socket.OPEN) return;
+          gather();
+          // What is wrong with the socket is told by its own events.
+          const sent = new Promise<void>((resolve) => socket.send(text, () => resolve()));
+          return socket.bufferedAmount > SOCKET_LIMITS.bufferedBytes ? sent : undefined;
+        },
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
           socket.on('message', (data: RawData) => {
@@ -237,6 +242,20 @@ function errorsOf(error: unknown): readonly unknown[] {
 
 function textOf(data: RawData): string {
   return (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString('utf8');
+}
+
+/** Returns what to call before a message: a thousand that are sent together are a few writes, not a thousand. */
+function gatherWrites(socket: Duplex): () => void {
+  let isCorked = false;
+  return () => {
+    if (isCorked) return;
+    isCorked = true;
+    socket.cork();
+    setImmediate(() => {
+      isCorked = false;
+      socket.uncork();
+    });
+  };
 }
 
 /** Ends sockets whose other side has vanished without a word. */

@@ -18,11 +18,13 @@ import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { connectMySql, type MySql } from '../../src/storage/mysql/connect.ts';
 import { migrateMySql } from '../../src/storage/mysql/migrate.ts';
 import type { ProfileChange } from '../../src/storage/profile-changes.ts';
+import type { Criterion } from '../../src/segments/ast.ts';
 import { useEngines } from '../support/engines.ts';
 
 const engines = useEngines();
 const METRIC = 'Placed Order';
 const NOW = Date.UTC(2026, 5, 1);
+const DAY = 86_400_000;
 let mysql: MySql;
 let clickhouse: ClickHouse;
 let accounts = 0;
@@ -55,14 +57,18 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
     account,
     lack: (news: ProfileChange[]) => void (lacking = news),
     /** Into ClickHouse, as ingest does before it tells the news, which are returned. */
-    order: async (profile: number, properties: Record<string, unknown> = {}): Promise<ProfileChange> => {
+    order: async (
+      profile: number,
+      properties: Record<string, unknown> = {},
+      time = NOW - 1,
+    ): Promise<ProfileChange> => {
       const id = uuidOf(eventKey(`order-${++ids}`));
       const event = {
         account,
         uniqueId: id,
         value: 1,
         currency: null,
-        time: NOW - 1,
+        time,
         arrivedAt: NOW,
         properties,
       };
@@ -75,7 +81,7 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
         cause: 'EVENT',
         at: NOW,
         metric: METRIC,
-        event: { id, time: NOW - 1, metric: 1 },
+        event: { id, time, metric: 1 },
         content,
       };
     },
@@ -84,16 +90,19 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
       await insertLines(clickhouse, 'traits', [line], `${account}:${profile}:${revision}`);
       return { profile, cause: 'PROFILE', at: NOW, attributes: [name], values: [[name, value]], revision };
     },
-    holds: async (...profiles: number[]): Promise<boolean[]> => {
-      const subjects = profiles.map((profile) => ({ profile, instant: NOW }));
-      const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
-      const [answers] = await known.evaluate([{ scope, subjects, criteria }], {
-        stored: () => Promise.resolve(),
-        about: (_account, profile) => lacking.filter((change) => change.profile === profile),
-      });
-      return subjects.map((subject) => answers?.truths(subject, criterionKey(criterion)) === true);
-    },
+    holds: (...profiles: number[]) => holdsAt(NOW, ...profiles),
+    holdsAt,
   };
+
+  async function holdsAt(instant: number, ...profiles: number[]): Promise<boolean[]> {
+    const subjects = profiles.map((profile) => ({ profile, instant }));
+    const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
+    const [answers] = await known.evaluate([{ scope, subjects, criteria }], {
+      stored: () => Promise.resolve(),
+      about: (_account, profile) => lacking.filter((change) => change.profile === profile),
+    });
+    return subjects.map((subject) => answers?.truths(subject, criterionKey(criterion as Criterion)) === true);
+  }
 }
 
 const orders = (count: number) => ({ event: { metric: METRIC, is: { equals: count } } });
@@ -199,6 +208,33 @@ it('an expression of the user is not matched in this process', async () => {
   expect(await holds(1)).toEqual([true]);
 });
 
+it('what windows do not reach is not read, and whoever is asked about at an earlier instant is read again', async () => {
+  const { known, account, order, holds, holdsAt } = setUp({
+    event: { metric: METRIC, is: { atLeast: 1 }, within: { last: 'P7D' } },
+  });
+  await order(1, {}, NOW - 10 * DAY);
+  expect(await holds(1)).toEqual([false]);
+  expect(await holdsAt(NOW - 5 * DAY, 1)).toEqual([true]);
+  expect(await holds(1)).toEqual([false]);
+  known.apply(account, [await order(1, {}, NOW - 6 * DAY)]);
+  expect(await holds(1)).toEqual([true]);
+});
+
+// A Monday, the first of a month.
+it.each([
+  [{ last: 'P7D' }, NOW - 7 * DAY + 1],
+  [{ ago: { from: 'P7D', to: 'P3D' } }, NOW - 7 * DAY + 1],
+  [{ dates: { from: '2026-03-01T00:00:00Z' } }, Date.UTC(2026, 2, 1)],
+  [{ calendar: 'LAST_WEEK' }, NOW - 7 * DAY],
+  [{ calendar: 'LAST_MONTH' }, Date.UTC(2026, 4, 1)],
+  [{ calendar: 'THIS_MONTH' }, NOW],
+])('all is read that the window %j reaches', async (within, begin) => {
+  const { order, holds } = setUp({ event: { metric: METRIC, is: { atLeast: 1 }, within } });
+  await order(1, {}, begin);
+  await order(2, {}, begin - 1);
+  expect(await holds(1, 2)).toEqual([true, false]);
+});
+
 it('someone who was evaluated in ClickHouse, which is ahead of the news, does not turn back', async () => {
   const { order, holds } = setUp(orders(1), { ...KNOWN_LIMITS, profilesAtOnce: 1 });
   expect(await holds(1)).toEqual([false]);
@@ -211,7 +247,11 @@ it('nor does someone whom a segment has just been populated with', async () => {
   const { known, account, order, holds } = setUp(orders(1));
   expect(await holds(1)).toEqual([false]);
   await order(1);
-  known.use(account, { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set() }, 10);
+  known.use(
+    account,
+    { metrics: new Map([[METRIC, new Set<string>()]]), attributes: new Set(), reach: null },
+    10,
+  );
   expect(await holds(1)).toEqual([true]);
 });
 
@@ -231,13 +271,14 @@ it('partitions that look at different things in an account read each what it loo
   await write(1, 1, 'properties.plan', 'pro');
   await write(2, 1, 'properties.plan', 'pro');
   const metrics = new Map([[METRIC, 1]]);
-  const all = { metrics: new Map([[METRIC, new Set(['colour'])]]), attributes: new Set(['properties.plan']) };
-  const none = { metrics: new Map(), attributes: new Set<string>() };
+  const attributes = new Set(['properties.plan']);
+  const all = { metrics: new Map([[METRIC, new Set(['colour'])]]), attributes, reach: null };
+  const none = { metrics: new Map(), attributes: new Set<string>(), reach: null };
   const read = createHistories({ clickhouse, mysql });
   // What two partitions ask goes together; a definition is not in force in both of them at once.
   const [first, second] = await read([
-    { account, profile: 1, metrics, uses: all },
-    { account, profile: 2, metrics: new Map<string, number>(), uses: none },
+    { account, profile: 1, metrics, uses: all, since: null },
+    { account, profile: 2, metrics: new Map<string, number>(), uses: none, since: null },
   ]);
   expect(first?.attributes).toEqual(new Map([['properties.plan', 'pro']]));
   expect(first?.events?.map(({ metric, properties }) => [metric, [...properties]])).toEqual([

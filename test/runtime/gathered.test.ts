@@ -14,24 +14,33 @@ function held() {
 const keysOf = (readings: { keys: readonly number[] }[]) => readings.map(({ keys }) => keys);
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-it('whoever asks first does not wait, and those who ask meanwhile are read together', async () => {
+it('those who ask at the same time are read together, and so are those who ask meanwhile', async () => {
   const { readings, read } = held();
   const load = gathered({ atOnce: 1, most: 10 }, read);
-  const answers = [load([1]), load([2, 3]), load([4])];
-  expect(keysOf(readings)).toEqual([[1]]);
-  readings[0]?.end();
-  expect(await answers[0]).toEqual(['value 1']);
+  const together = [load([0]), Promise.resolve().then(() => load([1]))];
   await settled();
-  expect(keysOf(readings)).toEqual([[1], [2, 3, 4]]);
+  expect(keysOf(readings)).toEqual([[0, 1]]);
+  const answers = [...together, load([2, 3]), load([4])];
+  await settled();
+  expect(keysOf(readings)).toEqual([[0, 1]]);
+  readings[0]?.end();
+  expect(await answers[0]).toEqual(['value 0']);
+  expect(await answers[1]).toEqual(['value 1']);
+  await settled();
+  expect(keysOf(readings)).toEqual([
+    [0, 1],
+    [2, 3, 4],
+  ]);
   readings[1]?.end();
-  expect(await answers[1]).toEqual(['value 2', 'value 3']);
-  expect(await answers[2]).toEqual(['value 4']);
+  expect(await answers[2]).toEqual(['value 2', 'value 3']);
+  expect(await answers[3]).toEqual(['value 4']);
 });
 
 it('a reading has a bound: who asks for more is answered by several, each value in its place', async () => {
   const { readings, read } = held();
   const load = gathered({ atOnce: 2, most: 2 }, read);
   const answer = load([1, 2, 3, 4, 5]);
+  await settled();
   expect(keysOf(readings)).toEqual([
     [1, 2],
     [3, 4],
@@ -47,7 +56,9 @@ it('a reading has a bound: who asks for more is answered by several, each value 
 it('whoever has asked for a part of a reading that fails is told, and the next ones go on', async () => {
   const { readings, read } = held();
   const load = gathered({ atOnce: 1, most: 2 }, read);
-  const [first, second, third] = [load([1]), load([2, 3]), load([4])];
+  const first = load([1]);
+  await settled();
+  const [second, third] = [load([2, 3]), load([4])];
   readings[0]?.end();
   await first;
   await settled();
