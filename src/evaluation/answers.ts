@@ -2,10 +2,7 @@
 import { groupBy } from '../runtime/group-by.ts';
 import type { Criterion } from '../segments/ast.ts';
 import { criterionKey } from '../segments/normalise.ts';
-import type { ReadGone } from '../storage/mysql/profiles.ts';
-import type { ProfileChange } from '../storage/profile-changes.ts';
 import { differences, openQuestions, type Difference, type Question } from './diff.ts';
-import { evidentTruth, factsTold } from './evident.ts';
 import type { Answers, KnownProfiles, NewsAhead } from './known-profiles.ts';
 import type { MembershipCache } from './membership-cache.ts';
 import type { Scopes } from './scopes.ts';
@@ -14,15 +11,6 @@ import { holds, type AskedOf } from './turnings.ts';
 export interface Answerer {
   /** Asks, compares with what is stored, and returns the differences at one instant. */
   differences(questions: readonly Question[], instant: number): Promise<Difference[]>;
-  /**
-   * The differences at one instant that these news decide by themselves, without asking what else there is; `left` are
-   * the questions that take more.
-   */
-  evident(
-    questions: readonly Question[],
-    news: ReadonlyMap<number, readonly ProfileChange[]>,
-    instant: number,
-  ): Promise<{ found: Difference[]; left: readonly Question[] }>;
   /** Truths of the segments' criteria, by account. */
   evaluate(asked: ReadonlyMap<number, AskedOf>): Promise<Map<number, Answers>>;
 }
@@ -32,17 +20,14 @@ export interface AnswererParts {
   cache: MembershipCache;
   scopes: Scopes;
   ahead: NewsAhead;
-  gone: ReadGone;
   /** Before anything of these accounts is evaluated. */
   useAll: (accounts: Iterable<number>) => Promise<void>;
 }
 
 /** Profiles that one look-up evaluates. */
 const PROFILES_PER_ROUND = 5_000;
-/** More are not looked at one by one. */
-const MOST_EVIDENT = 20_000;
 
-export function createAnswerer({ known, cache, scopes, ahead, gone, useAll }: AnswererParts): Answerer {
+export function createAnswerer({ known, cache, scopes, ahead, useAll }: AnswererParts): Answerer {
   async function evaluate(asked: ReadonlyMap<number, AskedOf>): Promise<Map<number, Answers>> {
     await useAll(asked.keys());
     await scopes.load([...asked.values()].flatMap(({ segments }) => segments));
@@ -87,44 +72,8 @@ export function createAnswerer({ known, cache, scopes, ahead, gone, useAll }: An
     return [...byAccount.values()].flatMap((of) => differences(of, isMember, wasMember));
   }
 
-  async function evident(
-    questions: readonly Question[],
-    news: ReadonlyMap<number, readonly ProfileChange[]>,
-    instant: number,
-  ): Promise<{ found: Difference[]; left: readonly Question[] }> {
-    if (questions.length > MOST_EVIDENT) return { found: [], left: questions };
-    const told = new Map([...news].map(([account, changes]) => [account, factsTold(changes)]));
-    const truths = new Map<Question, boolean>();
-    for (const question of questions) {
-      const { segment, profile } = question;
-      const facts = told.get(segment.account)?.get(profile);
-      const truth = facts && evidentTruth(segment.condition, facts, instant, scopes.of(segment.account));
-      if (typeof truth === 'boolean') truths.set(question, truth);
-    }
-    if (truths.size === 0) return { found: [], left: questions };
-    // The clock looks at the metrics that have been evaluated, of which this may be the first event.
-    await scopes.load(new Set([...truths.keys()].map(({ segment }) => segment)));
-    await cache.load(
-      [...truths.keys()].map(({ segment: { account, segment }, profile }) => ({ account, segment, profile })),
-    );
-    const found = differences(
-      truths.keys(),
-      (question) => truths.get(question) === true,
-      ({ segment, profile }) => cache.has(segment.segment, profile),
-    );
-    // Whoever is no more is in no segment, whatever he has done.
-    const areGone = await gone(found.map(({ segment: { account }, profile }) => ({ account, profile })));
-    const placeOf = ({ segment, profile }: Question | Difference) => `${segment.segment}:${profile}`;
-    const doubtful = new Set(found.filter((_, i) => areGone[i]).map(placeOf));
-    return {
-      found: found.filter((difference) => !doubtful.has(placeOf(difference))),
-      left: questions.filter((question) => !truths.has(question) || doubtful.has(placeOf(question))),
-    };
-  }
-
   return {
     evaluate,
-    evident,
     async differences(questions, instant) {
       const found: Difference[] = [];
       for (const round of roundsOf(questions)) {

@@ -8,7 +8,7 @@ import { metrics } from '../runtime/metrics.ts';
 import { readAccountStates } from '../storage/mysql/accounts.ts';
 import { readInForce } from '../storage/mysql/definitions.ts';
 import { createPutAhead, type PutAhead } from '../storage/mysql/membership-ahead.ts';
-import { createReadGone, nextProfileNumber, readMerged, type ReadGone } from '../storage/mysql/profiles.ts';
+import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
@@ -62,7 +62,6 @@ export interface Shared {
   audits: AuditShare;
   histories: ReadHistories;
   members: ReadMembers;
-  gone: ReadGone;
   looks: Looks;
   putAhead: PutAhead;
 }
@@ -75,7 +74,6 @@ export function createShared(deps: PartitionDeps): Shared {
     audits: { isTaken: false },
     histories: createHistories(deps, deps.knownLimits),
     members: createReadMembers(deps.clickhouse),
-    gone: createReadGone(deps.mysql),
     looks: createLooks(deps.clickhouse),
     putAhead: createPutAhead(deps.mysql),
   };
@@ -108,7 +106,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, families, audits, histories, members, gone, looks, alone, putAhead, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, alone, putAhead, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition, putAhead);
   // A predecessor may have taken news whose data are still on their way.
@@ -154,7 +152,7 @@ export async function openPartition(
   }
 
   const ahead = { stored, about: (account: number, profile: number) => debts.about(account, profile) };
-  const answerer = createAnswerer({ known, cache, scopes, ahead, gone, useAll });
+  const answerer = createAnswerer({ known, cache, scopes, ahead, useAll });
 
   async function write(entries: NewEntry[]): Promise<void> {
     audit.touch(entries);
@@ -181,22 +179,20 @@ export async function openPartition(
     for (const [account, changes] of byAccount) {
       const index = registry.account(account);
       if (!index) continue;
-      // Whoever is known, and what is evident, does not wait for what has to be read about others.
+      // Whoever is known does not wait for what has to be read about others.
       const profiles = new Set(changes.map(({ profile }) => profile));
       const mayBeFirst = profiles.size <= MOST_APART;
       for (const question of questionsOf(index, changes)) {
         (mayBeFirst && known.holds(account, question.profile) ? first : then).push(question);
       }
     }
-    const { found, left } = await answerer.evident(then, byAccount, instant);
-    await tell([...(await answerer.differences(first, instant)), ...found], instant);
-    await tell(await answerer.differences(left, instant), instant);
-  }
-
-  async function tell(found: readonly Difference[], instant: number): Promise<void> {
-    await write(found.map(entryOf));
-    for (const { reason } of found) {
-      if (reason.cause === 'EVENT') metrics.changeSeconds.observe(Math.max(0, (instant - reason.at) / 1000));
+    for (const part of [first, then]) {
+      const found = await answerer.differences(part, instant);
+      await write(found.map(entryOf));
+      for (const { reason } of found) {
+        if (reason.cause === 'EVENT')
+          metrics.changeSeconds.observe(Math.max(0, (instant - reason.at) / 1000));
+      }
     }
   }
 

@@ -1,7 +1,6 @@
 /** Writing profiles. Multi-row statements are sorted by primary key: unsorted ones deadlock. */
 import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { RowDataPacket } from 'mysql2/promise';
-import { gathered } from '../../runtime/gathered.ts';
 import { CHUNK_BITS } from '../topics.ts';
 import type { MySql, Queries } from './connect.ts';
 import { pagesOf, valuesOf } from './pages.ts';
@@ -141,23 +140,6 @@ export async function writeProfiles(db: Queries, rows: readonly ProfileRow[]): P
 export async function goneProfiles(db: Queries, numbers: Numbers): Promise<Map<number, Set<number>>> {
   const links = await readLinks(db, numbers);
   return new Map([...links].map(([account, of]) => [account, new Set(of.keys())]));
-}
-
-/** Whether each of them is no more. */
-export type ReadGone = (profiles: readonly { account: number; profile: number }[]) => Promise<boolean[]>;
-
-/** For all who ask at the same time together. */
-export function createReadGone(mysql: MySql): ReadGone {
-  return gathered(
-    { atOnce: 1, most: 5_000 },
-    async (profiles: readonly { account: number; profile: number }[]) => {
-      const numbers = new Map<number, Set<number>>();
-      for (const { account, profile } of profiles)
-        numbers.set(account, (numbers.get(account) ?? new Set()).add(profile));
-      const gone = await goneProfiles(mysql.db, numbers);
-      return profiles.map(({ account, profile }) => gone.get(account)?.has(profile) === true);
-    },
-  );
 }
 
 /** Of these profiles the merged ones, with the profile at the end of the chain. */
