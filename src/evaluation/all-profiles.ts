@@ -292,14 +292,19 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   return scanEvents(criterion, metricOf(criterion.metric), scope, parameters);
 }
 
+/** Of longer windows the events of a profile may be any number, and so may the bytes that are kept of them. */
+const MOST_DAYS_COUNTED = 100;
+
 function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, parameters: Parameters): string {
   const { match, measure, existence } = compileEvents(criterion, metric, scope, parameters);
   const rowsThat = (conditions: (string | null)[]) =>
     `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
   if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
+  const days = daysOf(criterion, scope);
   const least = leastCount(criterion);
-  if (least !== null) return selectByCount(parameters.add('Float64', least), rowsThat([]));
-  const isShort = daysOf(criterion, scope) < FAR_DAYS;
+  if (least !== null && days <= MOST_DAYS_COUNTED)
+    return selectByCount(parameters.add('Float64', least), rowsThat([]));
+  const isShort = days < FAR_DAYS;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);
     return isShort
