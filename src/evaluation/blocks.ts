@@ -45,25 +45,6 @@ export function selectByFewAggregates(
       HAVING ${truth(aggregates.map(({ name, of }) => `${name}(${of ?? ''})`))}`;
 }
 
-/** In bits of a profile's number. An array grows by copying, of which longer ones do less. */
-const COUNTED_BITS = 10;
-
-/**
- * A SELECT of `profile`, of those who have at least so many rows. Two bytes of each row, one behind the other, and then
- * looking for those that come up for the so-manieth time, take less time and memory than counting in places.
- */
-export function selectByCount(least: string, rows: string): string {
-  return `SELECT toUInt32(block * ${2 ** COUNTED_BITS} + arrayJoin(arrayFilter(
-      (place, nth) -> nth = ${least}, places, arrayEnumerateUniq(places)))) AS profile
-    FROM (
-      SELECT bitShiftRight(profile, ${COUNTED_BITS}) AS block,
-        groupArray(toUInt16(bitAnd(profile, ${2 ** COUNTED_BITS - 1}))) AS places
-      ${rows}
-      GROUP BY block
-      SETTINGS ${MERGED_TOGETHER}
-    )`;
-}
-
 /** The same, over the number of different hashes of their rows. `hash`: a UInt64. */
 export function selectByHashes(
   hash: string,
@@ -130,6 +111,25 @@ export function selectByFewDays(
 
 function bitOf(day: string): string {
   return `bitShiftLeft(toUInt64(1), bitAnd(${day}, ${DAYS_OF_A_MASK - 1}))`;
+}
+
+/** In bits of a profile's number. An array grows by copying, of which longer ones do less. */
+const COUNTED_BITS = 10;
+
+/**
+ * A SELECT of `profile`, of those who have at least so many rows. Two bytes of each row, one behind the other, and then
+ * looking for those that come up for the so-manieth time, take less time than counting in places, but memory per row.
+ */
+export function selectByCount(least: string, rows: string): string {
+  return `SELECT toUInt32(block * ${2 ** COUNTED_BITS} + arrayJoin(arrayFilter(
+      (place, nth) -> nth = ${least}, places, arrayEnumerateUniq(places)))) AS profile
+    FROM (
+      SELECT bitShiftRight(profile, ${COUNTED_BITS}) AS block,
+        groupArray(toUInt16(bitAnd(profile, ${2 ** COUNTED_BITS - 1}))) AS places
+      ${rows}
+      GROUP BY block
+      SETTINGS ${MERGED_TOGETHER}
+    )`;
 }
 
 /** In bits: keys of different profiles are at least 2^47 apart. */

@@ -16,8 +16,16 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { nothingKnown, propertiesOf, readKnown, sizeOf, type KnownFacts, type Wanted } from './read-known.ts';
-import { isCheap, looksAtProperties, sinceOf, type Uses } from './uses.ts';
+import {
+  nothingKnown,
+  propertiesOf,
+  readKnown,
+  sizeOf,
+  someLookAtProperties,
+  type KnownFacts,
+  type Wanted,
+} from './read-known.ts';
+import { isCheap, sinceOf, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
   /**
@@ -114,8 +122,7 @@ export function createHistories({ clickhouse, mysql }: Stores, limits = KNOWN_LI
   return gathered(
     { atOnce: QUERIES_AT_ONCE, most: HISTORIES_PER_QUERY },
     async (wanted: readonly Wanted[]) => {
-      const few = wanted.some(({ uses }) => looksAtProperties(uses));
-      const size = few ? WITH_PROPERTIES_PER_QUERY : HISTORIES_PER_QUERY;
+      const size = someLookAtProperties(wanted) ? WITH_PROPERTIES_PER_QUERY : HISTORIES_PER_QUERY;
       const reading = async () => {
         const read: KnownFacts[] = [];
         for (let start = 0; start < wanted.length; start += size) {
@@ -200,7 +207,8 @@ export function createKnownProfiles(
     ahead: NewsAhead,
   ): Promise<Map<string, Known>> {
     const found = new Map<string, Known>();
-    const missing: { scope: ChangedScope; uses: Uses; profile: number; from: number }[] = [];
+    const missing: (Pick<Wanted, 'uses' | 'profile' | 'since'> & { scope: ChangedScope; from: number })[] =
+      [];
     for (const { scope, wanted, earliest } of rounds) {
       const { account } = scope;
       const uses = usesOf.get(account);
@@ -217,17 +225,18 @@ export function createKnownProfiles(
         }
       }
       if (unknown.length > limits.readAtOnce) continue;
+      if (unknown.length === 0) continue;
       const from = earliest - EARLIER_MS;
-      for (const profile of unknown) missing.push({ scope, uses, profile, from });
+      const since = sinceOf(uses, from, scope.timeZone);
+      for (const profile of unknown) missing.push({ scope, uses, profile, from, since });
     }
     if (missing.length > 0) {
       // Before the reading: what ClickHouse has received when it ends, it may not have had when it began.
       const lacking = missing.map(({ scope, profile }) => ahead.about(scope.account, profile));
       const ids = await metricIds(missing);
       const read = await histories(
-        missing.map(({ scope: { account, timeZone }, uses, profile, from }) => {
-          const metrics = ids.get(account) ?? new Map<string, number>();
-          return { account, profile, uses, metrics, since: sinceOf(uses, from, timeZone) };
+        missing.map(({ scope: { account }, uses, profile, since }) => {
+          return { account, profile, uses, metrics: ids.get(account) ?? new Map<string, number>(), since };
         }),
       );
       missing.forEach(({ scope: { account }, uses, profile, from }, i) => {

@@ -68,7 +68,7 @@ export async function readKnown(
     for (const attribute of uses.attributes) attributes.add(attribute);
   }
   const places = placesOf(wanted);
-  const hasProperties = wanted.some(({ uses }) => looksAtProperties(uses));
+  const hasProperties = someLookAtProperties(wanted);
   const sinces = wanted.map(({ since }) => since);
   const since = sinces.includes(null) ? null : Math.min(...sinces.map((one) => one ?? 0));
   const [events, traits] = await Promise.all([
@@ -111,6 +111,11 @@ export async function readKnown(
     if (one?.uses.attributes.has(row.attribute)) addTrait(one.facts, row);
   }
   return wanted.map((one) => found.get(placeOf(one))?.facts ?? nothingKnown());
+}
+
+/** Nearly all share what they look at. */
+export function someLookAtProperties(wanted: readonly Wanted[]): boolean {
+  return [...new Set(wanted.map(({ uses }) => uses))].some(looksAtProperties);
 }
 
 interface EventsRow extends Place {

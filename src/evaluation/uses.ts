@@ -8,9 +8,8 @@ import type {
   TimeWindow,
   ValueFilter,
 } from '../segments/ast.ts';
-import { consentAttribute } from '../segments/paths.ts';
+import { consentAttribute, EVENT_TIME, EVENT_VALUE } from '../segments/paths.ts';
 import { periodAt } from './calendars.ts';
-import { EVENT_TIME, EVENT_VALUE } from '../segments/paths.ts';
 import { COORDINATES } from './near.ts';
 
 export interface Uses {

@@ -10,8 +10,8 @@ interface Waiting<Value> {
 
 /**
  * Returns a function that reads values for keys, each in the place of its key. What is asked for while `atOnce` readings
- * are under way, or at the same time, goes together in the next one, of at most `most` keys. Whoever has asked for a part of a reading that
- * fails is told what it has failed with.
+ * are under way, or at the same time, goes together in the next one, of at most `most` keys. Whoever has asked for a part
+ * of a reading that fails is told what it has failed with.
  */
 export function gathered<Key, Value>(
   { atOnce, most }: { atOnce: number; most: number },
