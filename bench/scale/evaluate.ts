@@ -30,7 +30,12 @@ export async function runEvaluate({ runs, ...size }: ScaleOptions): Promise<Outc
   const machine = describeMachine({ embedded: true });
   return withRig(async (rig) => {
     console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
-    const owner = await makeScaleData(rig, rig.account, { ...size, ...SHOP }, rig.folder);
+    const owner = await makeScaleData(
+      rig,
+      rig.account,
+      { ...size, ...SHOP, mergesHistories: true },
+      rig.folder,
+    );
     const { faults, ...figures } = await measureEvaluation(rig, owner, size.profiles, {
       batches: BATCHES,
       runs,

@@ -31,7 +31,12 @@ export async function runPeer({ runs, ...size }: ScaleOptions): Promise<Outcome>
   const machine = describeMachine({ embedded: true });
   return withRig(async (rig) => {
     console.log(`Making ${size.profiles} profiles and ${size.events} events …`);
-    const owner = await makeScaleData(rig, rig.account, { ...size, ...PEER }, rig.folder);
+    const owner = await makeScaleData(
+      rig,
+      rig.account,
+      { ...size, ...PEER, mergesHistories: true },
+      rig.folder,
+    );
     const { create, plainSql, members, faults, segments } = await measureCreations(rig, owner, runs);
     const news = await measureNews(rig, owner, segments, {
       single: SINGLE_EVENTS,

@@ -1,62 +1,69 @@
-/** Dates and consents of some profiles: few, so that they are read and held against the language's own rules. */
+/**
+ * Dates and consents of some profiles: few, so that they are read beside the truths of the other traits and held against
+ * the language's own rules.
+ */
 import type { Channel, ConsentCriterion, ConsentFacts, PropertyCriterion } from '../segments/ast.ts';
 import { dateHolds, instantOfDate, type WrittenDate } from '../segments/dates.ts';
 import { profileFacts } from '../segments/facts.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { evaluate } from '../segments/reference.ts';
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { Parameters } from './parameters.ts';
+import type { Truths } from './truth-rows.ts';
 
 /** Property criteria have date filters. */
 export type FactCriterion = PropertyCriterion | ConsentCriterion;
 
-interface FactRow {
+export interface FactsRow {
   profile: number;
-  attribute: string;
-  fact: [text: string, list: string[], kind: WrittenDate['kind'], number: string];
+  /** Of each attribute that `factAttributes` gives. Kind 'none': it is no date, nor a consent. */
+  facts: [text: string, source: string[], kind: WrittenDate['kind'] | 'none', number: string][];
 }
 
 const attributeOf = (criterion: FactCriterion) =>
   criterion.kind === 'consent' ? consentAttribute(criterion.channel) : criterion.path;
 
-/** Truths by subject and key of the criterion. */
-export async function evaluateFacts(
-  clickhouse: ClickHouse,
-  { account, timeZone }: { account: number; timeZone: string },
-  subjects: readonly { profile: number }[],
+/** What the criteria look at. */
+export function factAttributes(criteria: readonly FactCriterion[]): string[] {
+  return [...new Set(criteria.map(attributeOf))];
+}
+
+/** The newest of each attribute: an aggregate over the rows of traits of a profile, for `FactsRow.facts`. */
+export function selectFacts(attributes: readonly string[], parameters: Parameters): string {
+  const newest = attributes.map(
+    (attribute) => `argMaxIf((text, arraySlice(list, 1, 1), date_kind, date), revision,
+        attribute = ${parameters.add('String', attribute)})`,
+  );
+  return `[${newest.join(', ')}]`;
+}
+
+/** Truths by subject and key of the criterion. `attributes` as `rows` were asked for. */
+export function factTruths(
+  rows: readonly FactsRow[],
+  attributes: readonly string[],
   criteria: readonly FactCriterion[],
-): Promise<(subject: { profile: number; instant: number }, criterion: string) => boolean> {
-  if (criteria.length === 0) return () => false;
-  const rows = await query<FactRow>(
-    clickhouse,
-    `SELECT profile, attribute, argMax((text, list, date_kind, date), revision) AS fact
-     FROM traits_by_profile
-     WHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}
-       AND attribute IN {attributes:Array(String)}
-     GROUP BY profile, attribute
-     HAVING fact.3 != 'none'`,
-    {
-      account,
-      profiles: [...new Set(subjects.map(({ profile }) => profile))],
-      attributes: [...new Set(criteria.map(attributeOf))],
-    },
+  timeZone: string,
+): Truths {
+  const byProfile = new Map(rows.map(({ profile, facts }) => [profile, facts]));
+  const byKey = new Map(
+    criteria.map((criterion) => [
+      criterionKey(criterion),
+      { criterion, place: attributes.indexOf(attributeOf(criterion)) },
+    ]),
   );
-  const facts = new Map(
-    rows.map(({ profile, attribute, fact: [text, [source = null], kind, number] }) => {
-      const time = instantOfDate({ kind, number: Number(number) }, timeZone);
-      // Of a date only the time is looked at.
-      return [`${profile}:${attribute}`, { status: text, time, source } as ConsentFacts];
-    }),
-  );
-  const byKey = new Map(criteria.map((criterion) => [criterionKey(criterion), criterion]));
   return ({ profile, instant }, key) => {
-    const criterion = byKey.get(key);
-    const fact = criterion && facts.get(`${profile}:${attributeOf(criterion)}`);
-    if (!criterion || !fact) return false;
+    const asked = byKey.get(key);
+    const fact = asked && byProfile.get(profile)?.[asked.place];
+    if (!asked || !fact) return false;
+    const { criterion } = asked;
+    const [text, [source = null], kind, number] = fact;
+    if (kind === 'none') return false;
+    const time = instantOfDate({ kind, number: Number(number) }, timeZone);
     if (criterion.kind === 'consent') {
-      const consents = new Map<Channel, ConsentFacts>([[criterion.channel, fact]]);
+      const consent = { status: text, time, source } as ConsentFacts;
+      const consents = new Map<Channel, ConsentFacts>([[criterion.channel, consent]]);
       return evaluate(criterion, profileFacts({ consents }), instant, { timeZone });
     }
-    return criterion.filter.kind === 'date' && dateHolds(criterion.filter.date, fact.time, instant, timeZone);
+    return criterion.filter.kind === 'date' && dateHolds(criterion.filter.date, time, instant, timeZone);
   };
 }

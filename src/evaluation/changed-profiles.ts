@@ -14,11 +14,17 @@ import type {
 import { isInSample } from '../segments/sample.ts';
 import { metricsOf } from '../segments/touch.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { evaluateFacts, type FactCriterion } from './changed-facts.ts';
+import {
+  factAttributes,
+  factTruths,
+  selectFacts,
+  type FactCriterion,
+  type FactsRow,
+} from './changed-facts.ts';
 import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
 import { compileNear, COORDINATES } from './near.ts';
 import { createParameters } from './parameters.ts';
-import { compileRules, splitRules } from './rules.ts';
+import { compileRules, splitRules, type RuleRow } from './rules.ts';
 import { compileSequence } from './sequences.ts';
 import { evaluateTrends } from './trends.ts';
 import {
@@ -84,16 +90,16 @@ export async function evaluateSubjects(
       const answer = await evaluateEvents(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
     }),
-    ...pages(traits).map(async (page) => {
-      const answer = await evaluateTraits(clickhouse, scope, subjects, page);
-      for (const criterion of page) truths.set(criterionKey(criterion), answer);
+    ...(facts.length > 0 && traits.length === 0 ? [[]] : pages(traits)).map(async (page, i) => {
+      // What is held against the rules here is read once, with the first of them.
+      const beside = i === 0 ? facts : [];
+      const answer = await evaluateTraits(clickhouse, scope, subjects, page, beside);
+      for (const criterion of page) truths.set(criterionKey(criterion), answer.traits);
+      for (const criterion of beside) truths.set(criterionKey(criterion), answer.facts);
     }),
     ...pages(trends).map(async (page) => {
       const answer = await evaluateTrends(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
-    }),
-    evaluateFacts(clickhouse, scope, subjects, facts).then((answer) => {
-      for (const criterion of facts) truths.set(criterionKey(criterion), answer);
     }),
   ]);
   return (subject, criterion) => {
@@ -121,11 +127,11 @@ async function evaluateEvents(
   if (metrics.size === 0) return () => false;
 
   const sequences = criteria.filter((criterion) => criterion.kind === 'sequence');
-  const [counts, others] = splitRules(
+  const [ruled, others] = splitRules(
     criteria.filter((criterion) => criterion.kind === 'event'),
     instant,
   );
-  const rules = compileRules(counts, metricOf, instant, parameters);
+  const rules = compileRules(ruled, metricOf, instant, parameters);
   const further = [
     ...others.map((one) => compileEvents(one, metricOf(one.metric), instant, parameters).truth),
     ...sequences.map((one) => {
@@ -133,24 +139,22 @@ async function evaluateEvents(
       return ofExtremes?.(match) ?? truthOf(`groupArrayIf(${moment}, ${match})`);
     }),
   ];
-  const columns = `${rules.counts} AS counts, ${truthDigits(further)} AS truths`;
+  const columns = `${rules.aggregates}, ${truthDigits(further)} AS truths`;
   const rows = `SELECT ${further.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
     FROM events_by_profile
     WHERE account = ${parameters.add('UInt32', scope.account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
       AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
   const sql = selectTruths(rows, columns, instant, subjects, parameters);
-  const found = await query<TruthRow & { counts: number[] }>(clickhouse, sql, parameters.values, {
+  const found = await query<TruthRow & RuleRow>(clickhouse, sql, parameters.values, {
     settings: {
       max_block_size: Math.max(256, Math.floor(RULES_PER_BLOCK / (rules.length + further.length))),
       // For a few rows, finding out which parts of a map are needed costs more than reading it whole.
       optimize_functions_to_subcolumns: 0,
     },
   });
-  return answers(found, [...counts, ...others, ...sequences], instant, (row, place) =>
-    place < counts.length
-      ? rules.truths[place]?.(row.counts) === true
-      : row.truths[place - counts.length] === '1',
+  return answers(found, [...ruled, ...others, ...sequences], instant, (row, place) =>
+    place < ruled.length ? rules.truths[place]?.(row) === true : row.truths[place - ruled.length] === '1',
   );
 }
 
@@ -159,7 +163,8 @@ async function evaluateTraits(
   scope: ChangedScope,
   subjects: readonly Subject[],
   criteria: TraitCriterion[],
-): Promise<Truths> {
+  facts: FactCriterion[],
+): Promise<{ traits: Truths; facts: Truths }> {
   const parameters = createParameters();
   const compiled = criteria.map((criterion) => {
     if (criterion.kind === 'near') return compileNear(criterion, parameters);
@@ -167,17 +172,19 @@ async function evaluateTraits(
     const match = compileTrait(criterion, { among: [], timeZone: scope.timeZone }, parameters);
     return `argMaxIf(${match}, revision, attribute = ${parameters.add('String', criterion.path)})`;
   });
-  const rows = await query<TruthRow>(
+  const ofFacts = factAttributes(facts);
+  const attributes = [...new Set([...criteria.flatMap(attributesOf), ...ofFacts])];
+  const rows = await query<TruthRow & FactsRow>(
     clickhouse,
-    `SELECT profile, ${truthDigits(compiled)} AS truths
+    `SELECT profile, ${truthDigits(compiled)} AS truths, ${selectFacts(ofFacts, parameters)} AS facts
      FROM traits_by_profile
      WHERE account = ${parameters.add('UInt32', scope.account)}
        AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-       AND attribute IN ${parameters.add('Array(String)', [...new Set(criteria.flatMap(attributesOf))])}
+       AND attribute IN ${parameters.add('Array(String)', attributes)}
      GROUP BY profile`,
     parameters.values,
   );
-  return answers(rows, criteria, null);
+  return { traits: answers(rows, criteria, null), facts: factTruths(rows, ofFacts, facts, scope.timeZone) };
 }
 
 function attributesOf(criterion: TraitCriterion): readonly string[] {

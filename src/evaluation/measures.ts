@@ -33,17 +33,17 @@ export function compileMeasure(
   if (measure.kind === 'days') return ofOne('uniqExact', dayNumber(timeZone, parameters));
   if (measure.kind === 'distinct') return ofOne('uniqExactArray', identities(measure.path, parameters));
   const { value, isSet } = numberAt(measure.path, parameters);
-  const summands = `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`;
-  const sum = { name: 'sum', of: micro(value) };
+  const { isSummand, micros: summand } = summandsAt(measure.path, parameters);
+  const sum = { name: 'sum', of: summand };
   switch (measure.kind) {
     case 'sum':
       return {
-        counted: summands,
+        counted: isSummand,
         aggregates: [sum],
         truth: ([total = '0']) => compareNumber(total, is, micros),
       };
     case 'average':
-      return { counted: summands, ...average(value, is, parameters) };
+      return { counted: isSummand, ...average(value, is, parameters) };
     case 'min':
     case 'max':
       return {
@@ -108,6 +108,12 @@ export function enoughFor(is: NumberFilter): number {
 /** The day of an event on the account's calendar, as a number. */
 export function dayNumber(timeZone: string, parameters: Parameters): string {
   return `toInt32(toDate32(time, ${parameters.add('String', timeZone)}))`;
+}
+
+/** What a sum adds up of a row, in millionths as an Int128; and whether the row has it. */
+export function summandsAt(path: string, parameters: Parameters): { isSummand: string; micros: string } {
+  const { value, isSet } = numberAt(path, parameters);
+  return { isSummand: `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`, micros: micro(value) };
 }
 
 function numberAt(path: string, parameters: Parameters): { value: string; isSet: string } {

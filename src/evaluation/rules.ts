@@ -1,29 +1,39 @@
 /**
- * Counts of events as rows of data: what differs between them (metric, window, filter) travels in arrays beside one fixed
- * expression. ClickHouse takes as long to analyse twenty conditional counts as to compute them for a hundred profiles; of
- * these it analyses one. Criteria that differ only in how many they ask for share a count.
+ * Counts and sums of events as rows of data: what differs between them (metric, window, filter) travels in arrays beside
+ * fixed expressions. ClickHouse takes as long to analyse twenty conditional counts as to compute them for a hundred
+ * profiles; of these it analyses one, and one of all sums. Criteria that differ only in how many they ask for share one.
  */
-import type { EventCriterion, NumberFilter, TimeWindow } from '../segments/ast.ts';
+import type { EventCriterion, NumberFilter, PropertyFilter, TimeWindow } from '../segments/ast.ts';
 import { canonicalJson } from '../segments/canonical.ts';
+import { measureHolds } from '../segments/measures.ts';
 import { periodAt, type Instant } from './calendars.ts';
 import { compileEventFilters } from './compile.ts';
+import { summandsAt } from './measures.ts';
 import type { Parameters } from './parameters.ts';
 
 export interface Rules {
-  /** Columns beside `profile`, `metric`, `t` (the time in milliseconds) and perhaps `instant` that `counts` needs. */
+  /** Columns beside `profile`, `metric`, `t` (the time in milliseconds) and perhaps `instant` that the others need. */
   columns: string;
-  /** An aggregate over rows of events: an Array(UInt32). */
-  counts: string;
-  /** How long it is. */
+  /** Aggregates over rows of events: `counts`, an Array(UInt32), and `sums` in millionths, an Array(String). */
+  aggregates: string;
+  /** How many numbers they are. */
   length: number;
-  /** By criterion, in their order: whether it is true for a profile with these counts. */
-  truths: readonly ((counts: readonly number[]) => boolean)[];
+  /** By criterion, in their order: whether it is true for a profile with these. */
+  truths: readonly ((row: RuleRow) => boolean)[];
 }
 
+export interface RuleRow {
+  counts: readonly number[];
+  sums: readonly string[];
+}
+
+/** What is counted, or added up of what is counted. */
 interface Counted {
   place: number;
   metric: number;
   filter: number;
+  /** Among the paths of what is added up, from 1 on. */
+  summand: number;
   bounds: Record<string, number>;
 }
 
@@ -31,6 +41,19 @@ interface Counted {
 const MOST_FILTERS = 60;
 /** Beyond every instant, and far enough from the limits of Int64 that differences fit. */
 const FAR = 2 ** 60;
+
+/** What is added up of the events that count; null: they are counted. */
+function pathOf({ measure }: EventCriterion): string | null {
+  return measure.kind === 'sum' || measure.kind === 'average' ? measure.path : null;
+}
+
+/** Which events count: those that satisfy the filters and, to be added up, have a number there. */
+interface Counting {
+  where: readonly PropertyFilter[];
+  path: string | null;
+}
+
+const isAnyEvent = ({ where, path }: Counting) => where.length === 0 && path === null;
 
 /** Splits criteria into those that are rules, and the others. */
 export function splitRules(
@@ -41,14 +64,16 @@ export function splitRules(
   const rules: EventCriterion[] = [];
   const others: EventCriterion[] = [];
   for (const criterion of criteria) {
-    const filter = canonicalJson(criterion.where);
-    const fits = criterion.where.length === 0 || filters.has(filter) || filters.size < MOST_FILTERS;
+    const counting = { where: criterion.where, path: pathOf(criterion) };
+    const filter = canonicalJson(counting);
+    const fits = isAnyEvent(counting) || filters.has(filter) || filters.size < MOST_FILTERS;
     // What is not as long before every instant has no place in the arrays of several.
     const moves = 'among' in instant && dependsOnCalendar(criterion);
-    if (criterion.measure.kind !== 'count' || !fits || moves) others.push(criterion);
+    const isRule = criterion.measure.kind === 'count' || counting.path !== null;
+    if (!isRule || !fits || moves) others.push(criterion);
     else {
       rules.push(criterion);
-      if (criterion.where.length > 0) filters.add(filter);
+      if (!isAnyEvent(counting)) filters.add(filter);
     }
   }
   return [rules, others];
@@ -61,36 +86,63 @@ export function compileRules(
   instant: Instant,
   parameters: Parameters,
 ): Rules {
+  const paths = [...new Set(criteria.map(pathOf).filter((path) => path !== null))];
+  const summands = paths.map((path) => summandsAt(path, parameters));
   const bits = new Map<string, string>();
-  const bitOf = ({ where }: EventCriterion): number => {
-    if (where.length === 0) return 0;
-    const filter = canonicalJson(where);
-    if (!bits.has(filter)) bits.set(filter, compileEventFilters(where, instant, parameters));
+  const bitOf = (counting: Counting): number => {
+    if (isAnyEvent(counting)) return 0;
+    const filter = canonicalJson(counting);
+    if (!bits.has(filter)) {
+      const { where, path } = counting;
+      const isSummand = path === null ? [] : [summands[paths.indexOf(path)]?.isSummand ?? 'false'];
+      const filters = where.length === 0 ? [] : [compileEventFilters(where, instant, parameters)];
+      bits.set(filter, [...filters, ...isSummand].join(' AND '));
+    }
     return [...bits.keys()].indexOf(filter) + 1;
   };
-  /** What is counted, by all that it depends on. */
-  const counted = new Map<string, Counted>();
+  /** By all that they depend on. */
+  const [counted, added] = [new Map<string, Counted>(), new Map<string, Counted>()];
+  const placeOf = (
+    all: Map<string, Counted>,
+    { metric, where, within }: EventCriterion,
+    path: string | null,
+  ) => {
+    const one = {
+      metric: metricOf(metric),
+      filter: bitOf({ where, path }),
+      bounds: boundsAt(within, instant),
+    };
+    const key = canonicalJson(one);
+    const { place } = all.get(key) ?? { place: all.size };
+    all.set(key, { ...one, place, summand: path === null ? 0 : paths.indexOf(path) + 1 });
+    return place;
+  };
   const truths = criteria.map((criterion) => {
-    const [metric, filter] = [metricOf(criterion.metric), bitOf(criterion)];
-    const bounds = boundsAt(criterion.within, instant);
-    const key = canonicalJson([metric, filter, bounds]);
-    const { place } = counted.get(key) ?? { place: counted.size };
-    counted.set(key, { place, metric, filter, bounds });
-    const { least, most, outside } = intervalOf(criterion.is);
-    return (counts: readonly number[]) => {
-      const measured = counts[place] ?? 0;
-      return (measured >= least && measured <= most) !== outside;
+    const { is, measure } = criterion;
+    const path = pathOf(criterion);
+    if (path === null) {
+      const place = placeOf(counted, criterion, null);
+      const { least, most, outside } = intervalOf(is);
+      return ({ counts }: RuleRow) => {
+        const count = counts[place] ?? 0;
+        return (count >= least && count <= most) !== outside;
+      };
+    }
+    const place = placeOf(added, criterion, path);
+    const times = measure.kind === 'average' ? placeOf(counted, criterion, path) : null;
+    return ({ sums, counts }: RuleRow) => {
+      const over = times === null ? 1 : (counts[times] ?? 0);
+      return over > 0 && measureHolds(is, { kind: 'ratio', micros: BigInt(sums[place] ?? 0), over });
     };
   });
-  const all = [...counted.values()];
-  const list = (type: string, values: number[]) => parameters.add(`Array(${type})`, values);
   const names = Object.keys(boundsAt(null, instant));
   const isWithin =
     'among' in instant
       ? 't > greatest(after, instant - after_ago) AND t <= least(through, instant - through_ago)'
       : 't > after AND t <= through';
-  const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
-  const arrays = [
+  const isCounted = `metric = rule_metric AND bitTest(mask, filter) AND ${isWithin}`;
+  const list = (type: string, values: number[]) => parameters.add(`Array(${type})`, values);
+  const arraysOf = (all: Counted[]) => [
     list(
       'UInt32',
       all.map(({ metric }) => metric),
@@ -106,12 +158,28 @@ export function compileRules(
       ),
     ),
   ];
+  const [counts, sums] = [[...counted.values()], [...added.values()]];
+  const places = list(
+    'UInt8',
+    sums.map(({ summand }) => summand),
+  );
+  const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
   return {
-    columns: `toUInt64(${mask}) AS mask`,
-    counts: `CAST(sumForEach(arrayMap(
-      (rule_metric, filter, ${names.join(', ')}) -> metric = rule_metric AND bitTest(mask, filter) AND ${isWithin},
-      ${arrays.join(', ')})) AS Array(UInt32))`,
-    length: all.length,
+    columns: [
+      `toUInt64(${mask}) AS mask`,
+      ...(sums.length === 0 ? [] : [`[${summands.map(({ micros }) => micros).join(', ')}] AS summands`]),
+    ].join(', '),
+    aggregates: `CAST(sumForEach(arrayMap(
+        (rule_metric, filter, ${names.join(', ')}) -> ${isCounted},
+        ${arraysOf(counts).join(', ')})) AS Array(UInt32)) AS counts,
+      ${
+        sums.length === 0
+          ? 'emptyArrayString()'
+          : `CAST(sumForEach(arrayMap(
+        (rule_metric, filter, ${names.join(', ')}, summand) -> if(${isCounted}, summands[summand], toInt128(0)),
+        ${[...arraysOf(sums), places].join(', ')})) AS Array(String))`
+      } AS sums`,
+    length: counts.length + sums.length,
     truths,
   };
 }

@@ -167,7 +167,7 @@ export async function findEventsOfProfiles(
       account,
       profiles: unique(places.map(({ profile }) => profile)),
       metrics: unique(places.map(({ metric }) => metric)),
-      // The months that need not be looked at: the list of instants does not tell.
+      // What need not be looked at: the list of instants does not tell.
       from: Math.min(...times),
       to: Math.max(...times),
       times,
