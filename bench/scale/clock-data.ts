@@ -124,7 +124,7 @@ export async function makeClockData(
   return { account, apiKey, now, midnight, metrics: ids, segments: made_ };
 }
 
-/** The stretches of time by calendar month, as events are kept: end exclusive. */
+/** The stretches of time by calendar month, as `events` keeps them: end exclusive. */
 function monthsBetween(from: number, to: number): { start: number; end: number }[] {
   const months: { start: number; end: number }[] = [];
   for (let start = from; start < to;) {

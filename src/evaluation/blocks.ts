@@ -138,14 +138,14 @@ export const KEY_BITS = 48;
 const PLACE_BITS = 64 - KEY_BITS;
 /** In bits of a profile's number. An array grows by copying: of many short ones that costs more than sorting longer ones. */
 const SORTED_BITS = 12;
-/** ClickHouse's arrays have no room for more. Whatever else was in a block would be left out, and membership be wrong. */
+/** The most that `groupArraySorted` can be told to keep. What is beyond it would be left out, and membership be wrong. */
 const MOST_SORTED = 2 ** 24 - 1;
 
 /**
  * A SELECT of `profile`, of those of whom some key is chosen. `key`: an Int64 of a row, below 2^46.
  * `chosen`: an array of some of `keys`, which are those of a block of profiles, ascending, each with the lowest bits of
  * its profile's number above the KEY_BITS: the highest ones are the same for all of a block. The aggregate sorts in less
- * time than `arraySort`, which sorts places and then fetches what lies there. Fails where a block has MOST_SORTED rows.
+ * time than `arraySort`, which sorts places and then fetches what lies there. Fails where a block has MOST_SORTED rows or more.
  */
 export function selectBySorted(key: string, chosen: string, rows: string): string {
   // Numbers as narrow as can be until each is there once. Every further pass over the rows is felt: one multiplication.

@@ -44,7 +44,17 @@ export function factTruths(
   criteria: readonly FactCriterion[],
   timeZone: string,
 ): Truths {
-  const byProfile = new Map(rows.map(({ profile, facts }) => [profile, facts]));
+  const byProfile = new Map(
+    rows.map(({ profile, facts }) => [
+      profile,
+      facts.map(([text, [source = null], kind, number]): ConsentFacts | null => {
+        if (kind === 'none') return null;
+        // Of a date only the time is looked at.
+        const time = instantOfDate({ kind, number: Number(number) }, timeZone);
+        return { status: text, time, source } as ConsentFacts;
+      }),
+    ]),
+  );
   const byKey = new Map(
     criteria.map((criterion) => [
       criterionKey(criterion),
@@ -56,14 +66,10 @@ export function factTruths(
     const fact = asked && byProfile.get(profile)?.[asked.place];
     if (!asked || !fact) return false;
     const { criterion } = asked;
-    const [text, [source = null], kind, number] = fact;
-    if (kind === 'none') return false;
-    const time = instantOfDate({ kind, number: Number(number) }, timeZone);
     if (criterion.kind === 'consent') {
-      const consent = { status: text, time, source } as ConsentFacts;
-      const consents = new Map<Channel, ConsentFacts>([[criterion.channel, consent]]);
+      const consents = new Map<Channel, ConsentFacts>([[criterion.channel, fact]]);
       return evaluate(criterion, profileFacts({ consents }), instant, { timeZone });
     }
-    return criterion.filter.kind === 'date' && dateHolds(criterion.filter.date, time, instant, timeZone);
+    return criterion.filter.kind === 'date' && dateHolds(criterion.filter.date, fact.time, instant, timeZone);
   };
 }

@@ -4,6 +4,7 @@
  */
 import { criterionKey } from '../segments/normalise.ts';
 import type {
+  ConsentCriterion,
   Criterion,
   EventCriterion,
   NearCriterion,
@@ -50,7 +51,7 @@ export interface ChangedScope {
 /** Criteria that look at a profile's events and nothing else. */
 type HistoryCriterion = EventCriterion | SequenceCriterion;
 /** Criteria that look at a profile's traits and nothing else. */
-type TraitCriterion = PropertyCriterion | NearCriterion;
+type TraitCriterion = PropertyCriterion | NearCriterion | ConsentCriterion;
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
@@ -71,15 +72,9 @@ export async function evaluateSubjects(
 ): Promise<Truths> {
   const truths = new Map<string, Truths>();
   const events = criteria.filter((criterion) => criterion.kind === 'event' || criterion.kind === 'sequence');
-  const properties = criteria.filter((criterion) => criterion.kind === 'property');
-  const facts: FactCriterion[] = [
-    ...properties.filter(({ filter }) => filter.kind === 'date'),
-    ...criteria.filter((criterion) => criterion.kind === 'consent'),
-  ];
-  const traits = [
-    ...properties.filter(({ filter }) => filter.kind !== 'date'),
-    ...criteria.filter((criterion) => criterion.kind === 'near'),
-  ];
+  const traits = criteria.filter(
+    (criterion) => criterion.kind === 'property' || criterion.kind === 'near' || criterion.kind === 'consent',
+  );
   const trends = criteria.filter((criterion) => criterion.kind === 'trend');
   for (const criterion of criteria) {
     if (criterion.kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
@@ -90,12 +85,9 @@ export async function evaluateSubjects(
       const answer = await evaluateEvents(clickhouse, scope, subjects, page);
       for (const criterion of page) truths.set(criterionKey(criterion), answer);
     }),
-    ...(facts.length > 0 && traits.length === 0 ? [[]] : pages(traits)).map(async (page, i) => {
-      // What is held against the rules here is read once, with the first of them.
-      const beside = i === 0 ? facts : [];
-      const answer = await evaluateTraits(clickhouse, scope, subjects, page, beside);
-      for (const criterion of page) truths.set(criterionKey(criterion), answer.traits);
-      for (const criterion of beside) truths.set(criterionKey(criterion), answer.facts);
+    ...pages(traits).map(async (page) => {
+      const answer = await evaluateTraits(clickhouse, scope, subjects, page);
+      for (const criterion of page) truths.set(criterionKey(criterion), answer);
     }),
     ...pages(trends).map(async (page) => {
       const answer = await evaluateTrends(clickhouse, scope, subjects, page);
@@ -163,17 +155,23 @@ async function evaluateTraits(
   scope: ChangedScope,
   subjects: readonly Subject[],
   criteria: TraitCriterion[],
-  facts: FactCriterion[],
-): Promise<{ traits: Truths; facts: Truths }> {
+): Promise<Truths> {
   const parameters = createParameters();
-  const compiled = criteria.map((criterion) => {
+  const facts: FactCriterion[] = [];
+  const others: (PropertyCriterion | NearCriterion)[] = [];
+  for (const criterion of criteria) {
+    const isDate = criterion.kind === 'property' && criterion.filter.kind === 'date';
+    if (isDate || criterion.kind === 'consent') facts.push(criterion);
+    else others.push(criterion);
+  }
+  const compiled = others.map((criterion) => {
     if (criterion.kind === 'near') return compileNear(criterion, parameters);
     // Without dates, traits are the same at every instant.
     const match = compileTrait(criterion, { among: [], timeZone: scope.timeZone }, parameters);
     return `argMaxIf(${match}, revision, attribute = ${parameters.add('String', criterion.path)})`;
   });
   const ofFacts = factAttributes(facts);
-  const attributes = [...new Set([...criteria.flatMap(attributesOf), ...ofFacts])];
+  const attributes = [...new Set([...others.flatMap(attributesOf), ...ofFacts])];
   const rows = await query<TruthRow & FactsRow>(
     clickhouse,
     `SELECT profile, ${truthDigits(compiled)} AS truths, ${selectFacts(ofFacts, parameters)} AS facts
@@ -184,10 +182,13 @@ async function evaluateTraits(
      GROUP BY profile`,
     parameters.values,
   );
-  return { traits: answers(rows, criteria, null), facts: factTruths(rows, ofFacts, facts, scope.timeZone) };
+  const truths = answers(rows, others, null);
+  const truthsOfFacts = factTruths(rows, ofFacts, facts, scope.timeZone);
+  const keys = new Set(facts.map(criterionKey));
+  return (subject, key) => (keys.has(key) ? truthsOfFacts : truths)(subject, key);
 }
 
-function attributesOf(criterion: TraitCriterion): readonly string[] {
+function attributesOf(criterion: PropertyCriterion | NearCriterion): readonly string[] {
   return criterion.kind === 'near' ? COORDINATES : [criterion.path];
 }
 

@@ -33,7 +33,7 @@ export function compileMeasure(
   if (measure.kind === 'days') return ofOne('uniqExact', dayNumber(timeZone, parameters));
   if (measure.kind === 'distinct') return ofOne('uniqExactArray', identities(measure.path, parameters));
   const { value, isSet } = numberAt(measure.path, parameters);
-  const { isSummand, micros: summand } = summandsAt(measure.path, parameters);
+  const { isSummand, summand } = summandsAt(measure.path, parameters);
   const sum = { name: 'sum', of: summand };
   switch (measure.kind) {
     case 'sum':
@@ -111,9 +111,9 @@ export function dayNumber(timeZone: string, parameters: Parameters): string {
 }
 
 /** What a sum adds up of a row, in millionths as an Int128; and whether the row has it. */
-export function summandsAt(path: string, parameters: Parameters): { isSummand: string; micros: string } {
+export function summandsAt(path: string, parameters: Parameters): { isSummand: string; summand: string } {
   const { value, isSet } = numberAt(path, parameters);
-  return { isSummand: `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`, micros: micro(value) };
+  return { isSummand: `${isSet} AND abs(${value}) <= ${LARGEST_SUMMAND}`, summand: micro(value) };
 }
 
 function numberAt(path: string, parameters: Parameters): { value: string; isSet: string } {

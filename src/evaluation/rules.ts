@@ -16,7 +16,7 @@ export interface Rules {
   columns: string;
   /** Aggregates over rows of events: `counts`, an Array(UInt32), and `sums` in millionths, an Array(String). */
   aggregates: string;
-  /** How many numbers they are. */
+  /** How many numbers a row becomes while they are computed. */
   length: number;
   /** By criterion, in their order: whether it is true for a profile with these. */
   truths: readonly ((row: RuleRow) => boolean)[];
@@ -86,17 +86,21 @@ export function compileRules(
   instant: Instant,
   parameters: Parameters,
 ): Rules {
-  const paths = [...new Set(criteria.map(pathOf).filter((path) => path !== null))];
-  const summands = paths.map((path) => summandsAt(path, parameters));
+  const summands = new Map(
+    [...new Set(criteria.map(pathOf).filter((path) => path !== null))].map((path, i) => [
+      path,
+      { number: i + 1, ...summandsAt(path, parameters) },
+    ]),
+  );
   const bits = new Map<string, string>();
   const bitOf = (counting: Counting): number => {
     if (isAnyEvent(counting)) return 0;
     const filter = canonicalJson(counting);
     if (!bits.has(filter)) {
       const { where, path } = counting;
-      const isSummand = path === null ? [] : [summands[paths.indexOf(path)]?.isSummand ?? 'false'];
+      const summand = path === null ? undefined : summands.get(path);
       const filters = where.length === 0 ? [] : [compileEventFilters(where, instant, parameters)];
-      bits.set(filter, [...filters, ...isSummand].join(' AND '));
+      bits.set(filter, [...filters, ...(summand ? [summand.isSummand] : [])].join(' AND '));
     }
     return [...bits.keys()].indexOf(filter) + 1;
   };
@@ -114,7 +118,7 @@ export function compileRules(
     };
     const key = canonicalJson(one);
     const { place } = all.get(key) ?? { place: all.size };
-    all.set(key, { ...one, place, summand: path === null ? 0 : paths.indexOf(path) + 1 });
+    all.set(key, { ...one, place, summand: summands.get(path ?? '')?.number ?? 0 });
     return place;
   };
   const truths = criteria.map((criterion) => {
@@ -167,7 +171,9 @@ export function compileRules(
   return {
     columns: [
       `toUInt64(${mask}) AS mask`,
-      ...(sums.length === 0 ? [] : [`[${summands.map(({ micros }) => micros).join(', ')}] AS summands`]),
+      ...(sums.length === 0
+        ? []
+        : [`[${[...summands.values()].map(({ summand }) => summand).join(', ')}] AS summands`]),
     ].join(', '),
     aggregates: `CAST(sumForEach(arrayMap(
         (rule_metric, filter, ${names.join(', ')}) -> ${isCounted},
@@ -179,7 +185,8 @@ export function compileRules(
         (rule_metric, filter, ${names.join(', ')}, summand) -> if(${isCounted}, summands[summand], toInt128(0)),
         ${[...arraysOf(sums), places].join(', ')})) AS Array(String))`
       } AS sums`,
-    length: counts.length + sums.length,
+    // ClickHouse copies what the second expression needs of a row for each of the sums.
+    length: counts.length + sums.length * (1 + summands.size),
     truths,
   };
 }
