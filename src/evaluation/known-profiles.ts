@@ -4,27 +4,17 @@
  * may have this, because it takes all news of a profile, in their order.
  */
 import pLimit from 'p-limit';
-import { gathered } from '../runtime/gathered.ts';
 import type { Criterion, ProfileFacts, Value } from '../segments/ast.ts';
 import { profileFacts } from '../segments/facts.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import { evaluate } from '../segments/reference.ts';
-import type { ClickHouse } from '../storage/clickhouse/connect.ts';
-import type { MySql } from '../storage/mysql/connect.ts';
 import { readMetricIdsOf } from '../storage/mysql/metric-reads.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import {
-  nothingKnown,
-  propertiesOf,
-  readKnown,
-  sizeOf,
-  someLookAtProperties,
-  type KnownFacts,
-  type Wanted,
-} from './read-known.ts';
+import { createHistories, numbersOf, type ReadHistories, type Stores } from './read-histories.ts';
+import { nothingKnown, propertiesOf, sizeOf, type KnownFacts, type Wanted } from './read-known.ts';
 import { isCheap, sinceOf, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
@@ -97,54 +87,16 @@ export const KNOWN_LIMITS: KnownLimits = {
   facts: 400_000 / EVALUATOR_PARTITIONS,
 };
 
-/** What the stores say of profiles, in the order of those asked about. */
-export type ReadHistories = (wanted: readonly Wanted[]) => Promise<(KnownFacts & { gone: boolean })[]>;
-
-interface Stores {
-  clickhouse: ClickHouse;
-  mysql: MySql;
-}
-
-/**
- * Profiles whose histories one statement reads. The more, the less each costs: people of the same granules of ClickHouse
- * are read together. Properties may be long, and the answer is held in memory.
- */
-const HISTORIES_PER_QUERY = 1_000;
-const WITH_PROPERTIES_PER_QUERY = 300;
-const QUERIES_AT_ONCE = 2;
 /** Evaluations at instants so long before the first one do not make anybody be read again. */
 const EARLIER_MS = 60_000;
 /** Accounts that are asked about in ClickHouse at the same time. */
 const ACCOUNTS_AT_ONCE = 4;
 
-/** For all partitions of a process: what they ask while a statement is under way goes together in the next one. */
-export function createHistories({ clickhouse, mysql }: Stores, limits = KNOWN_LIMITS): ReadHistories {
-  return gathered(
-    { atOnce: QUERIES_AT_ONCE, most: HISTORIES_PER_QUERY },
-    async (wanted: readonly Wanted[]) => {
-      const size = someLookAtProperties(wanted) ? WITH_PROPERTIES_PER_QUERY : HISTORIES_PER_QUERY;
-      const reading = async () => {
-        const read: KnownFacts[] = [];
-        for (let start = 0; start < wanted.length; start += size) {
-          const page = wanted.slice(start, start + size);
-          read.push(...(await readKnown(clickhouse, page, limits.eventsPerProfile)));
-        }
-        return read;
-      };
-      const [read, gone] = await Promise.all([reading(), goneProfiles(mysql.db, numbersOf(wanted))]);
-      return read.map((facts, i) => {
-        const { account = 0, profile = 0 } = wanted[i] ?? {};
-        return { ...facts, gone: gone.get(account)?.has(profile) === true };
-      });
-    },
-  );
-}
-
 /** `histories`: shared with other partitions. */
 export function createKnownProfiles(
   stores: Stores,
   limits: KnownLimits = KNOWN_LIMITS,
-  histories: ReadHistories = createHistories(stores, limits),
+  histories: ReadHistories = createHistories(stores, limits.eventsPerProfile),
 ): KnownProfiles {
   const { clickhouse, mysql } = stores;
   const usesOf = new Map<number, Uses>();
@@ -363,16 +315,6 @@ export function createKnownProfiles(
       });
     },
   };
-}
-
-/** The numbers of profiles by account. */
-function numbersOf(places: readonly { account: number; profile: number }[]): Map<number, Set<number>> {
-  const numbers = new Map<number, Set<number>>();
-  for (const { account, profile } of places) {
-    const of = numbers.get(account) ?? new Set();
-    numbers.set(account, of.add(profile));
-  }
-  return numbers;
 }
 
 /** False: the change says too little, or too much has changed. */

@@ -20,17 +20,13 @@ import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
 import { questionsOf, type Difference, type Question } from './diff.ts';
 import type { ForesightLimits } from './foreseen.ts';
-import {
-  createHistories,
-  createKnownProfiles,
-  type KnownLimits,
-  type ReadHistories,
-} from './known-profiles.ts';
+import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from './known-profiles.ts';
 import { createLooks, type Looks } from './looks.ts';
 import { createMembershipCache, createReadMembers, type ReadMembers } from './membership-cache.ts';
 import { copyEvents } from './merge.ts';
 import { createReadFamily, type ReadFamily } from './families.ts';
 import { createPopulations, type Populations } from './populations.ts';
+import { createHistories, type ReadHistories } from './read-histories.ts';
 import { createRegistry, type SegmentInForce } from './registry.ts';
 import { createScopes } from './scopes.ts';
 import { usesOf } from './uses.ts';
@@ -72,7 +68,7 @@ export function createShared(deps: PartitionDeps): Shared {
     populations: createPopulations(deps),
     families: createReadFamily(deps.mysql),
     audits: { isTaken: false },
-    histories: createHistories(deps, deps.knownLimits),
+    histories: createHistories(deps, (deps.knownLimits ?? KNOWN_LIMITS).eventsPerProfile),
     members: createReadMembers(deps.clickhouse),
     looks: createLooks(deps.clickhouse),
     putAhead: createPutAhead(deps.mysql),

@@ -1,12 +1,8 @@
 /** What is kept in memory of profiles is what ClickHouse would say, whatever news come, come twice, or are too long. */
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  createHistories,
-  createKnownProfiles,
-  KNOWN_LIMITS,
-  type KnownLimits,
-} from '../../src/evaluation/known-profiles.ts';
+import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
+import { createHistories } from '../../src/evaluation/read-histories.ts';
 import { usesOf } from '../../src/evaluation/uses.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventKey, eventLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
@@ -274,7 +270,7 @@ it('partitions that look at different things in an account read each what it loo
   const attributes = new Set(['properties.plan']);
   const all = { metrics: new Map([[METRIC, new Set(['colour'])]]), attributes, reach: null };
   const none = { metrics: new Map(), attributes: new Set<string>(), reach: null };
-  const read = createHistories({ clickhouse, mysql });
+  const read = createHistories({ clickhouse, mysql }, KNOWN_LIMITS.eventsPerProfile);
   // What two partitions ask goes together; a definition is not in force in both of them at once.
   const [first, second] = await read([
     { account, profile: 1, metrics, uses: all, since: null },
