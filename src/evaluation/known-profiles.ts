@@ -4,7 +4,7 @@
  * may have this, because it takes all news of a profile, in their order.
  */
 import pLimit from 'p-limit';
-import type { Criterion, ProfileFacts, Value } from '../segments/ast.ts';
+import type { Criterion, ProfileFacts } from '../segments/ast.ts';
 import { profileFacts } from '../segments/facts.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import { evaluate } from '../segments/reference.ts';
@@ -13,8 +13,9 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
+import { EVERYTHING, learn, partsFor, together, weightOf, type Known } from './known.ts';
 import { createHistories, numbersOf, type ReadHistories, type Stores } from './read-histories.ts';
-import { nothingKnown, propertiesOf, sizeOf, type KnownFacts, type Wanted } from './read-known.ts';
+import { nothingKnown, type Parts, type Wanted } from './read-known.ts';
 import { isCheap, sinceOf, type Uses } from './uses.ts';
 
 export interface KnownProfiles {
@@ -24,7 +25,7 @@ export interface KnownProfiles {
    * `nextProfile`: profiles with smaller numbers may have been heard of before.
    */
   use(account: number, uses: Uses, nextProfile: number): void;
-  /** Whether the profile is evaluated without asking any store. */
+  /** Whether the profile is evaluated without asking any store, as far as it was asked about before. */
   holds(account: number, profile: number): boolean;
   /** Takes the news. Whatever they leave open is forgotten, and read again when it is needed. */
   apply(account: number, changes: readonly ProfileChange[]): void;
@@ -54,15 +55,6 @@ export interface NewsAhead {
   stored(): Promise<void>;
   /** News of the profile that it may lack now, in their order. They say all: none is `whole` but of a creation. */
   about(account: number, profile: number): readonly ProfileChange[];
-}
-
-interface Known extends KnownFacts {
-  uses: Uses;
-  gone: boolean;
-  /** The first instant that it can be evaluated at: what no window reaches from there was not read. */
-  from: number;
-  /** As it was when it was kept. */
-  weight: number;
 }
 
 export interface KnownLimits {
@@ -152,23 +144,30 @@ export function createKnownProfiles(
 
   /**
    * By place, those that are held, and the missing ones of an account read if they are few; without those that have too
-   * many events.
+   * many events. Of each at least the parts that the criteria of its round look at.
    */
   async function load(
-    rounds: readonly { scope: ChangedScope; wanted: readonly number[]; earliest: number }[],
+    rounds: readonly { scope: ChangedScope; wanted: readonly number[]; earliest: number; parts: Parts }[],
     ahead: NewsAhead,
   ): Promise<Map<string, Known>> {
     const found = new Map<string, Known>();
-    const missing: (Pick<Wanted, 'uses' | 'profile' | 'since'> & { scope: ChangedScope; from: number })[] =
-      [];
-    for (const { scope, wanted, earliest } of rounds) {
+    const missing: (Omit<Wanted, 'account' | 'metrics'> & {
+      scope: ChangedScope;
+      from: number;
+      known: Known | undefined;
+    })[] = [];
+    for (const { scope, wanted, earliest, parts } of rounds) {
       const { account } = scope;
       const uses = usesOf.get(account);
       if (!uses) continue;
-      const unknown: number[] = [];
+      const unknown: { profile: number; known: Known | undefined; parts: Parts }[] = [];
       for (const profile of wanted) {
         const known = find(account, profile);
-        if (!known || known.from > earliest) unknown.push(profile);
+        const lacks = {
+          events: parts.events && (!known?.parts.events || known.from > earliest),
+          traits: parts.traits && !known?.parts.traits,
+        };
+        if (!known || lacks.events || lacks.traits) unknown.push({ profile, known, parts: lacks });
         else {
           const key = keyOf(account, profile);
           profiles.delete(key);
@@ -176,29 +175,41 @@ export function createKnownProfiles(
           found.set(key, known);
         }
       }
-      if (unknown.length > limits.readAtOnce) continue;
       if (unknown.length === 0) continue;
+      if (unknown.length > limits.readAtOnce) {
+        // ClickHouse, which is asked now, may be ahead of what is held of them.
+        for (const { profile } of unknown) forget(keyOf(account, profile));
+        continue;
+      }
       const from = earliest - EARLIER_MS;
       const since = sinceOf(uses, from, scope.timeZone);
-      for (const profile of unknown) missing.push({ scope, uses, profile, from, since });
+      for (const one of unknown) missing.push({ ...one, scope, uses, from, since });
     }
     if (missing.length > 0) {
       // Before the reading: what ClickHouse has received when it ends, it may not have had when it began.
       const lacking = missing.map(({ scope, profile }) => ahead.about(scope.account, profile));
       const ids = await metricIds(missing);
       const read = await histories(
-        missing.map(({ scope: { account }, uses, profile, since }) => {
-          return { account, profile, uses, metrics: ids.get(account) ?? new Map<string, number>(), since };
+        missing.map(({ scope: { account }, uses, profile, since, parts }) => {
+          return {
+            account,
+            profile,
+            uses,
+            metrics: ids.get(account) ?? new Map<string, number>(),
+            since,
+            parts,
+          };
         }),
       );
-      missing.forEach(({ scope: { account }, uses, profile, from }, i) => {
+      missing.forEach(({ scope: { account }, profile, ...one }, i) => {
         const facts = read[i];
         if (!facts) return;
-        const known = { ...facts, uses, from, weight: 0 };
+        const key = keyOf(account, profile);
+        const known = together(facts, one);
         const news = lacking[i] ?? [];
-        if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) return;
-        keep(keyOf(account, profile), known);
-        found.set(keyOf(account, profile), known);
+        if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) return forget(key);
+        keep(key, known);
+        found.set(key, known);
       });
     }
     for (const [key, { events }] of found) if (events === null) found.delete(key);
@@ -245,7 +256,7 @@ export function createKnownProfiles(
         const uses = usesOf.get(account);
         const isNew = isFirst(account, change.profile) && change.created === true && uses !== undefined;
         const known = isNew
-          ? { ...nothingKnown(), uses, gone: false, from: -Infinity, weight: 0 }
+          ? { ...nothingKnown(), uses, gone: false, parts: EVERYTHING, from: -Infinity, weight: 0 }
           : find(account, change.profile);
         if (!known) continue;
         const isKnown = (isNew || change.whole !== true) && learn(known, change, limits.eventsPerProfile);
@@ -262,7 +273,7 @@ export function createKnownProfiles(
         const questions = one.subjects.length * one.criteria.length;
         const isMuch = wanted.length > limits.profilesAtOnce || questions > limits.questionsAtOnce;
         const earliest = one.subjects.reduce((first, { instant }) => Math.min(first, instant), Infinity);
-        return { ...one, wanted, isMuch, earliest };
+        return { ...one, wanted, isMuch, earliest, parts: partsFor(one.criteria) };
       });
       const known = await load(
         rounds.filter(({ isMuch }) => !isMuch),
@@ -315,43 +326,4 @@ export function createKnownProfiles(
       });
     },
   };
-}
-
-/** False: the change says too little, or too much has changed. */
-function learn(known: Known, change: ProfileChange, mostEvents: number): boolean {
-  const { uses } = known;
-  if (change.gone) known.gone = true;
-  const { values = [], revision } = change;
-  const told = new Set(values.map(([path]) => path));
-  if (change.attributes?.some((path) => uses.attributes.has(path) && !told.has(path))) return false;
-  for (const [path, value] of values) {
-    if (!uses.attributes.has(path) || revision === undefined) continue;
-    if (revision < (known.revisions.get(path) ?? 0)) continue;
-    known.revisions.set(path, revision);
-    if (value === null) known.attributes.delete(path);
-    else known.attributes.set(path, value as Value);
-  }
-  const { metric, event, content } = change;
-  const paths = metric === undefined ? undefined : uses.metrics.get(metric);
-  if (metric === undefined || !event || !paths || known.events === null) return true;
-  if (!content) return false;
-  // Their order does not matter, and the same may be told twice.
-  if (known.events.some(({ id }) => id === event.id)) return true;
-  known.events.push({
-    id: event.id,
-    metric,
-    time: event.time,
-    value: content.value,
-    properties: propertiesOf(content.properties.filter(([path]) => paths.has(path)) as [string, Value][]),
-  });
-  if (known.events.length > mostEvents) known.events = null;
-  return true;
-}
-
-function weightOf({ events, attributes, consents }: KnownFacts): number {
-  let characters = 0;
-  for (const { properties } of events ?? [])
-    for (const value of properties.values()) characters += sizeOf(value);
-  for (const value of attributes.values()) characters += sizeOf(value);
-  return 1 + (events?.length ?? 0) + attributes.size + consents.size + Math.floor(characters / 200);
 }

@@ -37,6 +37,14 @@ export interface Wanted {
   uses: Uses;
   /** Events of this time or before do not matter, epoch milliseconds; null: all do. */
   since: number | null;
+  /** What is to be read of it; of the rest nothing is said. */
+  parts: Parts;
+}
+
+export interface Parts {
+  events: boolean;
+  /** Attributes and consents. */
+  traits: boolean;
 }
 
 /** In the order of the profiles asked about, whatever their accounts. `limit`: of events of one profile. */
@@ -52,33 +60,31 @@ export async function readKnown(
       { facts: nothingKnown(), uses: one.uses },
     ]),
   );
-  /** A metric's id is of one account. */
-  const names = new Map<number, string>();
-  const [paths, attributes] = [new Set<string>(), new Set<string>()];
-  const [seen, seenIds] = [new Set<Uses>(), new Set<ReadonlyMap<string, number>>()];
-  for (const { metrics, uses } of wanted) {
-    if (seen.has(uses) && seenIds.has(metrics)) continue;
-    seen.add(uses);
-    seenIds.add(metrics);
-    for (const [name, ofMetric] of uses.metrics) {
-      const id = metrics.get(name);
-      if (id !== undefined) names.set(id, name);
-      for (const path of ofMetric) paths.add(path);
-    }
-    for (const attribute of uses.attributes) attributes.add(attribute);
-  }
-  const places = placesOf(wanted);
-  const hasProperties = someLookAtProperties(wanted);
-  const sinces = wanted.map(({ since }) => since);
+  const [ofEvents, ofTraits] = [
+    wanted.filter(({ parts }) => parts.events),
+    wanted.filter(({ parts }) => parts.traits),
+  ];
+  const { names, paths } = eventsUsed(ofEvents);
+  const attributes = new Set(
+    [...new Set(ofTraits.map(({ uses }) => uses))].flatMap((uses) => [...uses.attributes]),
+  );
+  const sinces = ofEvents.map(({ since }) => since);
   const since = sinces.includes(null) ? null : Math.min(...sinces.map((one) => one ?? 0));
+  const [placesOfEvents, placesOfTraits] = [placesOf(ofEvents), placesOf(ofTraits)];
   const [events, traits] = await Promise.all([
     names.size === 0
       ? []
       : query<EventsRow>(
           clickhouse,
-          selectEvents(places.condition, paths.has(EVENT_VALUE), hasProperties, since, limit),
+          selectEvents(
+            placesOfEvents.condition,
+            paths.has(EVENT_VALUE),
+            someLookAtProperties(wanted),
+            since,
+            limit,
+          ),
           {
-            ...places.values,
+            ...placesOfEvents.values,
             metrics: [...names.keys()],
             paths: [...paths],
             since: since ?? 0,
@@ -93,10 +99,10 @@ export async function readKnown(
            FROM (
              SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
              FROM traits_by_profile
-             WHERE ${places.condition} AND attribute IN {attributes:Array(String)}
+             WHERE ${placesOfTraits.condition} AND attribute IN {attributes:Array(String)}
            )
            GROUP BY account, profile, attribute`,
-          { ...places.values, attributes: [...attributes] },
+          { ...placesOfTraits.values, attributes: [...attributes] },
         ),
   ]);
   for (const row of events) {
@@ -113,9 +119,29 @@ export async function readKnown(
   return wanted.map((one) => found.get(placeOf(one))?.facts ?? nothingKnown());
 }
 
-/** Nearly all share what they look at. */
+/** Names by the metrics' ids, each of which is of one account, and what is looked at of their events. */
+function eventsUsed(wanted: readonly Wanted[]): { names: Map<number, string>; paths: Set<string> } {
+  const names = new Map<number, string>();
+  const paths = new Set<string>();
+  // Nearly all share what they look at.
+  const [seen, seenIds] = [new Set<Uses>(), new Set<ReadonlyMap<string, number>>()];
+  for (const { metrics, uses } of wanted) {
+    if (seen.has(uses) && seenIds.has(metrics)) continue;
+    seen.add(uses);
+    seenIds.add(metrics);
+    for (const [name, ofMetric] of uses.metrics) {
+      const id = metrics.get(name);
+      if (id !== undefined) names.set(id, name);
+      for (const path of ofMetric) paths.add(path);
+    }
+  }
+  return { names, paths };
+}
+
+/** Whether properties of events are to be read. */
 export function someLookAtProperties(wanted: readonly Wanted[]): boolean {
-  return [...new Set(wanted.map(({ uses }) => uses))].some(looksAtProperties);
+  const uses = wanted.flatMap(({ parts, uses }) => (parts.events ? [uses] : []));
+  return [...new Set(uses)].some(looksAtProperties);
 }
 
 interface EventsRow extends Place {

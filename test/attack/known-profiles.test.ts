@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from '../../src/evaluation/known-profiles.ts';
 import { createHistories } from '../../src/evaluation/read-histories.ts';
+import type { Parts } from '../../src/evaluation/read-known.ts';
 import { usesOf } from '../../src/evaluation/uses.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventKey, eventLine, traitLine, uuidOf } from '../../src/ingest/rows.ts';
@@ -37,6 +38,7 @@ afterAll(async () => {
   await mysql.close();
 });
 
+/** `input`: the first criterion in it is what `holds` asks about, the others are asked about with `ask`. */
 function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
   const account = ++accounts;
   const parsed = parseCondition(input);
@@ -44,7 +46,13 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
   const criteria = criteriaOf(normalise(parsed.condition));
   const [criterion] = criteria;
   if (!criterion) throw new Error('no criterion');
-  const known = createKnownProfiles({ clickhouse, mysql }, limits);
+  const histories = createHistories({ clickhouse, mysql }, limits.eventsPerProfile);
+  /** What has been read. */
+  const read: Parts[] = [];
+  const known = createKnownProfiles({ clickhouse, mysql }, limits, (wanted) => {
+    read.push(...wanted.map(({ parts }) => parts));
+    return histories(wanted);
+  });
   known.use(account, usesOf(criteria), 10);
   /** News that ClickHouse may lack. */
   let lacking: ProfileChange[] = [];
@@ -86,18 +94,37 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
       await insertLines(clickhouse, 'traits', [line], `${account}:${profile}:${revision}`);
       return { profile, cause: 'PROFILE', at: NOW, attributes: [name], values: [[name, value]], revision };
     },
+    read,
     holds: (...profiles: number[]) => holdsAt(NOW, ...profiles),
     holdsAt,
+    /** Whether the criterion of this kind, asked about by itself, is true for a profile. */
+    ask: async (kind: Criterion['kind'], profile: number): Promise<boolean> => {
+      const [truth] = await truthsOf(
+        criteria.filter((one) => one.kind === kind),
+        [{ profile, instant: NOW }],
+      );
+      return truth === true;
+    },
   };
 
-  async function holdsAt(instant: number, ...profiles: number[]): Promise<boolean[]> {
-    const subjects = profiles.map((profile) => ({ profile, instant }));
+  function holdsAt(instant: number, ...profiles: number[]): Promise<boolean[]> {
+    return truthsOf(
+      criteria,
+      profiles.map((profile) => ({ profile, instant })),
+    );
+  }
+
+  async function truthsOf(
+    asked: readonly Criterion[],
+    subjects: { profile: number; instant: number }[],
+  ): Promise<boolean[]> {
     const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
-    const [answers] = await known.evaluate([{ scope, subjects, criteria }], {
+    const [answers] = await known.evaluate([{ scope, subjects, criteria: asked }], {
       stored: () => Promise.resolve(),
       about: (_account, profile) => lacking.filter((change) => change.profile === profile),
     });
-    return subjects.map((subject) => answers?.truths(subject, criterionKey(criterion as Criterion)) === true);
+    const key = criterionKey(asked[0] as Criterion);
+    return subjects.map((subject) => answers?.truths(subject, key) === true);
   }
 }
 
@@ -261,6 +288,51 @@ it('news that arrive in ClickHouse while a history is read there are in what was
   expect(await answer).toEqual([true]);
 });
 
+const ordersAndPlan = (count: number, plan: string) => ({
+  all: [orders(count), { property: { path: 'properties.plan', filter: { text: { equals: plan } } } }],
+});
+
+it('only what criteria ask about is read, and the rest when it is asked about', async () => {
+  const { known, account, order, write, read, ask } = setUp(ordersAndPlan(2, 'gold'));
+  await order(1);
+  await write(1, 1, 'properties.plan', 'silver');
+  expect(await ask('event', 1)).toBe(false);
+  expect(read).toEqual([{ events: true, traits: false }]);
+  // What is told of a part that is not known does not make it known.
+  known.apply(account, [await order(1), await write(1, 2, 'properties.plan', 'gold')]);
+  expect(await ask('event', 1)).toBe(true);
+  expect(await ask('property', 1)).toBe(true);
+  expect(read.slice(1)).toEqual([{ events: false, traits: true }]);
+  // Now both are held, and kept true by the news.
+  known.apply(account, [await order(1), await write(1, 3, 'properties.plan', 'silver')]);
+  expect(await ask('event', 1)).toBe(false);
+  expect(await ask('property', 1)).toBe(false);
+  expect(read.length).toBe(2);
+});
+
+it('an attribute that is too long for memory is, whatever else is read later', async () => {
+  const long = 'x'.repeat(3_000);
+  const { order, write, ask } = setUp(ordersAndPlan(1, long));
+  await order(1);
+  await write(1, 1, 'properties.plan', long);
+  for (const kind of ['property', 'event', 'property', 'event'] as const)
+    expect(await ask(kind, 1)).toBe(true);
+});
+
+it('whoever ClickHouse, ahead of the news, was asked about does not turn back in the part that was held', async () => {
+  const { order, write, lack, ask, holds, read } = setUp(ordersAndPlan(1, 'gold'));
+  await write(1, 1, 'properties.plan', 'silver');
+  expect(await ask('property', 1)).toBe(false);
+  await write(1, 2, 'properties.plan', 'gold');
+  // News that say too little: what is read is not kept.
+  const { content: _, ...news } = await order(1);
+  lack([news]);
+  expect(await holds(1)).toEqual([true]);
+  lack([]);
+  expect(await ask('property', 1)).toBe(true);
+  expect(read.at(-1)).toEqual({ events: false, traits: true });
+});
+
 it('partitions that look at different things in an account read each what it looks at', async () => {
   const { account, order, write } = setUp(orders(1));
   await order(1, { colour: 'red' });
@@ -270,11 +342,12 @@ it('partitions that look at different things in an account read each what it loo
   const attributes = new Set(['properties.plan']);
   const all = { metrics: new Map([[METRIC, new Set(['colour'])]]), attributes, reach: null };
   const none = { metrics: new Map(), attributes: new Set<string>(), reach: null };
+  const parts = { events: true, traits: true };
   const read = createHistories({ clickhouse, mysql }, KNOWN_LIMITS.eventsPerProfile);
   // What two partitions ask goes together; a definition is not in force in both of them at once.
   const [first, second] = await read([
-    { account, profile: 1, metrics, uses: all, since: null },
-    { account, profile: 2, metrics: new Map<string, number>(), uses: none, since: null },
+    { account, profile: 1, metrics, uses: all, since: null, parts },
+    { account, profile: 2, metrics: new Map<string, number>(), uses: none, since: null, parts },
   ]);
   expect(first?.attributes).toEqual(new Map([['properties.plan', 'pro']]));
   expect(first?.events?.map(({ metric, properties }) => [metric, [...properties]])).toEqual([

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 /** The last ones are about sequences. */
-const SEEDS = [1, 2, 3, 4, 5, 6, 10, 12, 100, 101];
+const SEEDS = [1, 2, 3, 6, 10, 12, 100, 101];
 const coverage: Coverage = new Map();
 const COUNTED = [
   ...(['steps', 'cases', 'changes', 'timeChanges', 'consentChanges', 'trendChanges'] as const),
