@@ -13,7 +13,7 @@ import { goneProfiles } from '../storage/mysql/profiles.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { CHUNK_BITS, chunkOf, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import { evaluateSubjects, type ChangedScope, type Subject, type Truths } from './changed-profiles.ts';
-import { EVERYTHING, learn, partsFor, together, weightOf, type Known } from './known.ts';
+import { both, EVERYTHING, learn, partsFor, weightOf, type Known } from './known.ts';
 import { createHistories, numbersOf, type ReadHistories, type Stores } from './read-histories.ts';
 import { nothingKnown, type Parts, type Wanted } from './read-known.ts';
 import { isCheap, sinceOf, type Uses } from './uses.ts';
@@ -38,7 +38,7 @@ export interface KnownProfiles {
   evaluate(asked: readonly Asked[], ahead: NewsAhead): Promise<Answers[]>;
 }
 
-/** Of one account. */
+/** Of one account, at most one of each at a time. */
 export interface Asked {
   scope: ChangedScope;
   subjects: readonly Subject[];
@@ -151,23 +151,20 @@ export function createKnownProfiles(
     ahead: NewsAhead,
   ): Promise<Map<string, Known>> {
     const found = new Map<string, Known>();
-    const missing: (Omit<Wanted, 'account' | 'metrics'> & {
-      scope: ChangedScope;
-      from: number;
-      known: Known | undefined;
-    })[] = [];
+    const missing: (Omit<Wanted, 'account' | 'metrics'> & { scope: ChangedScope; from: number })[] = [];
     for (const { scope, wanted, earliest, parts } of rounds) {
       const { account } = scope;
       const uses = usesOf.get(account);
       if (!uses) continue;
-      const unknown: { profile: number; known: Known | undefined; parts: Parts }[] = [];
+      const unknown: { profile: number; parts: Parts }[] = [];
       for (const profile of wanted) {
         const known = find(account, profile);
-        const lacks = {
-          events: parts.events && (!known?.parts.events || known.from > earliest),
-          traits: parts.traits && !known?.parts.traits,
-        };
-        if (!known || lacks.events || lacks.traits) unknown.push({ profile, known, parts: lacks });
+        const isMissing =
+          !known ||
+          (parts.events && (!known.parts.events || known.from > earliest)) ||
+          (parts.traits && !known.parts.traits);
+        // What is held is read again with it: parts as of different moments would be a state that there never was.
+        if (isMissing) unknown.push({ profile, parts: both(parts, known?.parts) });
         else {
           const key = keyOf(account, profile);
           profiles.delete(key);
@@ -201,11 +198,11 @@ export function createKnownProfiles(
           };
         }),
       );
-      missing.forEach(({ scope: { account }, profile, ...one }, i) => {
+      missing.forEach(({ scope: { account }, uses, profile, parts, from }, i) => {
         const facts = read[i];
         if (!facts) return;
         const key = keyOf(account, profile);
-        const known = together(facts, one);
+        const known: Known = { ...facts, uses, parts, from, weight: 0 };
         const news = lacking[i] ?? [];
         if (!news.every((change) => learn(known, change, limits.eventsPerProfile))) return forget(key);
         keep(key, known);

@@ -1,4 +1,4 @@
-/** What is known of one profile: put together from what was read, and kept true by the news. */
+/** What is known of one profile: what was read of it, kept true by the news. */
 import type { Criterion, Value } from '../segments/ast.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { propertiesOf, sizeOf, type KnownFacts, type Parts } from './read-known.ts';
@@ -26,23 +26,10 @@ export function partsFor(criteria: readonly Criterion[]): Parts {
   };
 }
 
-/** What was read, with the other part of what was known before. */
-export function together(
-  read: KnownFacts & { gone: boolean },
-  { known, parts, uses, from }: { known: Known | undefined; parts: Parts; uses: Uses; from: number },
-): Known {
-  const { attributes, revisions, consents } = parts.traits ? read : (known ?? read);
-  // Too many events, or something that is too long, of either part: then it is so until both are read again.
-  const isTooMuch = read.events === null || (known?.events === null && !(parts.events && parts.traits));
+export function both(one: Parts, other: Parts | undefined): Parts {
   return {
-    ...{ attributes, revisions, consents, uses, weight: 0 },
-    events: isTooMuch ? null : parts.events ? read.events : (known?.events ?? []),
-    gone: read.gone || known?.gone === true,
-    parts: {
-      events: parts.events || known?.parts.events === true,
-      traits: parts.traits || known?.parts.traits === true,
-    },
-    from: parts.events ? from : (known?.from ?? from),
+    events: one.events || other?.events === true,
+    traits: one.traits || other?.traits === true,
   };
 }
 

@@ -175,7 +175,7 @@ export async function openPartition(
     for (const [account, changes] of byAccount) {
       const index = registry.account(account);
       if (!index) continue;
-      // Whoever is known does not wait for what has to be read about others.
+      // Whoever is known, if only in part, does not wait for what has to be read about others.
       const profiles = new Set(changes.map(({ profile }) => profile));
       const mayBeFirst = profiles.size <= MOST_APART;
       for (const question of questionsOf(index, changes)) {

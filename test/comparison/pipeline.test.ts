@@ -12,8 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** The last ones are about sequences. */
-const SEEDS = [1, 2, 3, 6, 10, 12, 100, 101];
+/** All remainders of 6, of which each has kinds of its own for certain. The last ones are about sequences. */
+const SEEDS = [1, 2, 3, 5, 10, 12, 100, 101];
 const coverage: Coverage = new Map();
 const COUNTED = [
   ...(['steps', 'cases', 'changes', 'timeChanges', 'consentChanges', 'trendChanges'] as const),
