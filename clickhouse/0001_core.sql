@@ -35,7 +35,8 @@ ORDER BY (account, metric, profile, time)
 SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10, deduplicate_merge_projection_mode = 'rebuild';
 
 -- The same events by profile: what "some profiles" reads, a few granules each. In years, not months: each further part
--- with something of a person costs a place in its index and a block of each column (docs/decisions/0012-histories-in-few-parts.md).
+-- with something of a person costs a place in its index and a block of each column
+-- (docs/decisions/0012-histories-in-few-parts.md).
 CREATE TABLE IF NOT EXISTS events_by_profile (
   account UInt32,
   metric UInt32,

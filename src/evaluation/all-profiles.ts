@@ -33,6 +33,7 @@ import { selectByPairs } from './pairs.ts';
 import { compileSequence } from './sequences.ts';
 import { timesOf } from './rules.ts';
 import { selectByTrend } from './trends.ts';
+import { looksAtEvents } from './uses.ts';
 
 export interface Scope {
   account: number;
@@ -91,9 +92,7 @@ const FAR_DAYS = 14;
 
 /** How to scan for these criteria: one after the other, lest what each adds up is pushed out of the caches by the others. */
 export function scanSettings(criteria: readonly (Criterion | null)[], scope: Scope): ScanSettings {
-  const isFar = criteria.some(
-    (one) => (one?.kind === 'event' || one?.kind === 'sequence') && daysOf(one, scope) >= FAR_DAYS,
-  );
+  const isFar = criteria.some((one) => one !== null && looksAtEvents(one) && daysOf(one, scope) >= FAR_DAYS);
   // The scans of different values are a union of their own, of which as many threads as there are shall add up.
   const isOfValues = criteria.some((one) => one?.kind === 'event' && one.measure.kind === 'distinct');
   return { optimize_use_projections: isFar ? 0 : 1, max_streams_for_union_step: isOfValues ? 0 : 1 };

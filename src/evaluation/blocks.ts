@@ -145,7 +145,8 @@ const MOST_SORTED = 2 ** 24 - 1;
  * A SELECT of `profile`, of those of whom some key is chosen. `key`: an Int64 of a row, below 2^46.
  * `chosen`: an array of some of `keys`, which are those of a block of profiles, ascending, each with the lowest bits of
  * its profile's number above the KEY_BITS: the highest ones are the same for all of a block. The aggregate sorts in less
- * time than `arraySort`, which sorts places and then fetches what lies there. Fails where a block has MOST_SORTED rows or more.
+ * time than `arraySort`, which sorts places and then fetches what lies there. Fails where a block has MOST_SORTED rows or
+ * more.
  */
 export function selectBySorted(key: string, chosen: string, rows: string): string {
   // Numbers as narrow as can be until each is there once. Every further pass over the rows is felt: one multiplication.

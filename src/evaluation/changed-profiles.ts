@@ -3,15 +3,7 @@
  * criteria are conditional aggregates, so that another criterion costs arithmetic and no further reading.
  */
 import { criterionKey } from '../segments/normalise.ts';
-import type {
-  ConsentCriterion,
-  Criterion,
-  EventCriterion,
-  NearCriterion,
-  PropertyCriterion,
-  SampleCriterion,
-  SequenceCriterion,
-} from '../segments/ast.ts';
+import type { Criterion, NearCriterion, PropertyCriterion, SampleCriterion } from '../segments/ast.ts';
 import { isInSample } from '../segments/sample.ts';
 import { metricsOf } from '../segments/touch.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -38,6 +30,7 @@ import {
   type TruthRow,
   type Truths,
 } from './truth-rows.ts';
+import { looksAtEvents, looksAtTraits, type HistoryCriterion, type TraitCriterion } from './uses.ts';
 
 export type { Subject, Truths } from './truth-rows.ts';
 
@@ -47,11 +40,6 @@ export interface ChangedScope {
   /** The account's, as the IANA names it. */
   timeZone: string;
 }
-
-/** Criteria that look at a profile's events and nothing else. */
-type HistoryCriterion = EventCriterion | SequenceCriterion;
-/** Criteria that look at a profile's traits and nothing else. */
-type TraitCriterion = PropertyCriterion | NearCriterion | ConsentCriterion;
 
 /** Criteria of one query, their filters included: more are split, so that no statement grows without bound. */
 const CRITERIA_PER_QUERY = 500;
@@ -71,10 +59,8 @@ export async function evaluateSubjects(
   criteria: readonly Criterion[],
 ): Promise<Truths> {
   const truths = new Map<string, Truths>();
-  const events = criteria.filter((criterion) => criterion.kind === 'event' || criterion.kind === 'sequence');
-  const traits = criteria.filter(
-    (criterion) => criterion.kind === 'property' || criterion.kind === 'near' || criterion.kind === 'consent',
-  );
+  const events = criteria.filter(looksAtEvents);
+  const traits = criteria.filter(looksAtTraits);
   const trends = criteria.filter((criterion) => criterion.kind === 'trend');
   for (const criterion of criteria) {
     if (criterion.kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));

@@ -7,13 +7,13 @@
  * the news leave open, and what has come since, is looked for at the next look of the clock, to the end of the stretch.
  */
 import { instantOfDate, readDate } from '../segments/dates.ts';
-import { consentAttribute } from '../segments/paths.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } from './crossings.ts';
 import type { Looks } from './looks.ts';
-import { edgeName, type Edge } from './registry.ts';
+import type { Edge } from './registry.ts';
 import type { Slice } from './slice.ts';
+import { isCovered, knows, watchOf, type Watch } from './watch.ts';
 import { CLOCKS_DIFFER_BY_MS } from './writer.ts';
 
 export interface Foreseen {
@@ -43,26 +43,6 @@ const BUCKETS = 128;
 interface Foreknown extends Crossing {
   account: number;
   profile: number;
-}
-
-/** What is looked for in an account. */
-interface Watch {
-  timeZone: string;
-  /** Those that have had an event, as far as the partition knew. */
-  metrics: ReadonlySet<string>;
-  /** As the registry gives them: others, once they change. */
-  of: readonly Edge[];
-  edges: ReadonlySet<string>;
-  /** Of the times of events, by metric. */
-  byMetric: ReadonlyMap<string, Edge[]>;
-  /** Of dates, by attribute, or metric and property. */
-  byDate: ReadonlyMap<string, Edge[]>;
-  /** Attributes with edges of which the news do not say what they bring. */
-  opaque: ReadonlySet<string>;
-  /** False: of edges that are not of the times of events nothing is known any more. */
-  knowsDates: boolean;
-  /** Who has got events that the news do not name. */
-  unknown: Set<number>;
 }
 
 interface Stretch {
@@ -335,45 +315,8 @@ export function createForeseen(
   };
 }
 
-function watchOf({ metrics, timeZone, edges }: Slice): Watch {
-  const byMetric = new Map<string, Edge[]>();
-  const byDate = new Map<string, Edge[]>();
-  const opaque = new Set<string>();
-  for (const edge of edges) {
-    const { source } = edge;
-    if (source.of === 'event') listIn(byMetric, source.metric).push(edge);
-    else if (source.of === 'attribute') listIn(byDate, source.path).push(edge);
-    else if (source.of === 'eventProperty') listIn(byDate, `${source.metric}\n${source.path}`).push(edge);
-    else opaque.add(source.of === 'consent' ? consentAttribute(source.channel) : source.path);
-  }
-  return {
-    timeZone,
-    metrics: new Set(metrics.keys()),
-    of: edges,
-    edges: new Set(edges.map(edgeName)),
-    byMetric,
-    byDate,
-    opaque,
-    knowsDates: true,
-    unknown: new Set(),
-  };
-}
-
 function hasCome(metric: string): Edge {
   return { source: { of: 'event', metric }, offset: 0 };
-}
-
-/** Nothing has come since. */
-function isCovered(watch: Watch, { edges, metrics }: Slice): boolean {
-  return watch.of === edges && watch.metrics.size === metrics.size && watch.knowsDates;
-}
-
-/** A metric that is known since then may have had events before. */
-function knows(watch: Watch | undefined, { metrics }: Slice, edge: Edge): boolean {
-  const { source } = edge;
-  if (!watch?.edges.has(edgeName(edge))) return false;
-  if ('metric' in source && !watch.metrics.has(source.metric) && metrics.has(source.metric)) return false;
-  return source.of === 'event' || watch.knowsDates;
 }
 
 /** With what it has crossed by then; null: nothing. */
@@ -399,10 +342,4 @@ function addTo(found: Map<string, CrossingProfile>, one: CrossingProfile): void 
   const known = found.get(placeOf(one));
   if (known) known.crossings.push(...one.crossings);
   else found.set(placeOf(one), { ...one, crossings: [...one.crossings] });
-}
-
-function listIn<Value>(map: Map<string, Value[]>, key: string): Value[] {
-  const list = map.get(key) ?? [];
-  map.set(key, list);
-  return list;
 }

@@ -232,8 +232,13 @@ export function createKnownProfiles(
   }
 
   /** What ClickHouse makes of those who are not held, and of what is not decided here. */
-  async function ask({ scope, subjects, criteria, others }: Asked & { others: readonly Subject[] }) {
-    const [cheap, costly] = [criteria.filter(isCheap), criteria.filter((one) => !isCheap(one))];
+  async function ask({
+    scope,
+    subjects,
+    cheap,
+    costly,
+    others,
+  }: Omit<Asked, 'criteria'> & Record<'cheap' | 'costly', Criterion[]> & { others: readonly Subject[] }) {
     const [ofOthers, ofAll] = await Promise.all([
       others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, cheap),
       costly.length === 0 ? null : evaluateSubjects(clickhouse, scope, subjects, costly),
@@ -265,12 +270,13 @@ export function createKnownProfiles(
       for (const profile of others) forget(keyOf(account, profile));
     },
     async evaluate(asked, ahead) {
-      const rounds = asked.map((one) => {
-        const wanted = [...new Set(one.subjects.map(({ profile }) => profile))];
-        const questions = one.subjects.length * one.criteria.length;
+      const rounds = asked.map(({ scope, subjects, criteria }) => {
+        const [cheap, costly] = [criteria.filter(isCheap), criteria.filter((one) => !isCheap(one))];
+        const wanted = [...new Set(subjects.map(({ profile }) => profile))];
+        const questions = subjects.length * criteria.length;
         const isMuch = wanted.length > limits.profilesAtOnce || questions > limits.questionsAtOnce;
-        const earliest = one.subjects.reduce((first, { instant }) => Math.min(first, instant), Infinity);
-        return { ...one, wanted, isMuch, earliest, parts: partsFor(one.criteria) };
+        const earliest = subjects.reduce((first, { instant }) => Math.min(first, instant), Infinity);
+        return { scope, subjects, cheap, costly, wanted, isMuch, earliest, parts: partsFor(cheap) };
       });
       const known = await load(
         rounds.filter(({ isMuch }) => !isMuch),
@@ -283,7 +289,7 @@ export function createKnownProfiles(
         const others = round.subjects.filter(({ profile }) => !known.has(keyOf(account, profile)));
         return { ...round, others };
       });
-      const isAsked = open.some(({ others, criteria }) => others.length > 0 || !criteria.every(isCheap));
+      const isAsked = open.some(({ others, costly }) => others.length > 0 || costly.length > 0);
       if (isAsked) await ahead.stored();
       const few = pLimit(ACCOUNTS_AT_ONCE);
       const [gone, ...answers] = await Promise.all([
@@ -297,10 +303,10 @@ export function createKnownProfiles(
         ),
         ...open.map((round) => few(() => ask(round))),
       ]);
-      return open.map(({ scope, criteria, wanted }, i): Answers => {
+      return open.map(({ scope, cheap, wanted }, i): Answers => {
         const { account, timeZone } = scope;
         const { ofOthers = null, ofAll = null } = answers[i] ?? {};
-        const byKey = new Map(criteria.map((criterion) => [criterionKey(criterion), criterion]));
+        const decided = new Map(cheap.map((criterion) => [criterionKey(criterion), criterion]));
         const facts = new Map<number, ProfileFacts>();
         for (const profile of wanted) {
           const held = known.get(keyOf(account, profile));
@@ -312,9 +318,11 @@ export function createKnownProfiles(
           gone: (profile) =>
             known.get(keyOf(account, profile))?.gone ?? gone.get(account)?.has(profile) === true,
           truths(subject, key) {
-            const criterion = byKey.get(key);
-            if (!criterion) throw new Error('a criterion was not evaluated');
-            if (!isCheap(criterion)) return ofAll?.(subject, key) ?? false;
+            const criterion = decided.get(key);
+            if (!criterion) {
+              if (!ofAll) throw new Error('a criterion was not evaluated');
+              return ofAll(subject, key);
+            }
             const held = facts.get(subject.profile);
             if (held) return evaluate(criterion, held, subject.instant, { timeZone });
             return ofOthers?.(subject, key) ?? false;

@@ -2,7 +2,7 @@
 import type { Criterion, Value } from '../segments/ast.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { propertiesOf, sizeOf, type KnownFacts, type Parts } from './read-known.ts';
-import { isCheap, type Uses } from './uses.ts';
+import { looksAtEvents, looksAtTraits, type Uses } from './uses.ts';
 
 export interface Known extends KnownFacts {
   uses: Uses;
@@ -17,13 +17,9 @@ export interface Known extends KnownFacts {
 
 export const EVERYTHING: Parts = { events: true, traits: true };
 
-/** What deciding the criteria in this process looks at. */
+/** What deciding the criteria looks at. */
 export function partsFor(criteria: readonly Criterion[]): Parts {
-  const kinds = new Set(criteria.filter(isCheap).map(({ kind }) => kind));
-  return {
-    events: kinds.has('event') || kinds.has('sequence'),
-    traits: kinds.has('property') || kinds.has('consent') || kinds.has('near'),
-  };
+  return { events: criteria.some(looksAtEvents), traits: criteria.some(looksAtTraits) };
 }
 
 export function both(one: Parts, other: Parts | undefined): Parts {

@@ -92,13 +92,14 @@ export function compileRules(
       { number: i + 1, ...summandsAt(path, parameters) },
     ]),
   );
+  const summandOf = (path: string | null) => (path === null ? undefined : summands.get(path));
   const bits = new Map<string, string>();
   const bitOf = (counting: Counting): number => {
     if (isAnyEvent(counting)) return 0;
     const filter = canonicalJson(counting);
     if (!bits.has(filter)) {
       const { where, path } = counting;
-      const summand = path === null ? undefined : summands.get(path);
+      const summand = summandOf(path);
       const filters = where.length === 0 ? [] : [compileEventFilters(where, instant, parameters)];
       bits.set(filter, [...filters, ...(summand ? [summand.isSummand] : [])].join(' AND '));
     }
@@ -118,7 +119,7 @@ export function compileRules(
     };
     const key = canonicalJson(one);
     const { place } = all.get(key) ?? { place: all.size };
-    all.set(key, { ...one, place, summand: summands.get(path ?? '')?.number ?? 0 });
+    all.set(key, { ...one, place, summand: summandOf(path)?.number ?? 0 });
     return place;
   };
   const truths = criteria.map((criterion) => {
@@ -163,28 +164,25 @@ export function compileRules(
     ),
   ];
   const [counts, sums] = [[...counted.values()], [...added.values()]];
-  const places = list(
-    'UInt8',
-    sums.map(({ summand }) => summand),
-  );
   const mask = ['1', ...[...bits.values()].map((sql, i) => `(${sql}) * ${2n ** BigInt(i + 1)}`)].join(' + ');
+  const columns = [`toUInt64(${mask}) AS mask`];
+  let addedUp = 'emptyArrayString()';
+  if (sums.length > 0) {
+    columns.push(`[${[...summands.values()].map(({ summand }) => summand).join(', ')}] AS summands`);
+    const places = list(
+      'UInt8',
+      sums.map(({ summand }) => summand),
+    );
+    addedUp = `CAST(sumForEach(arrayMap(
+        (rule_metric, filter, ${names.join(', ')}, summand) -> if(${isCounted}, summands[summand], toInt128(0)),
+        ${[...arraysOf(sums), places].join(', ')})) AS Array(String))`;
+  }
   return {
-    columns: [
-      `toUInt64(${mask}) AS mask`,
-      ...(sums.length === 0
-        ? []
-        : [`[${[...summands.values()].map(({ summand }) => summand).join(', ')}] AS summands`]),
-    ].join(', '),
+    columns: columns.join(', '),
     aggregates: `CAST(sumForEach(arrayMap(
         (rule_metric, filter, ${names.join(', ')}) -> ${isCounted},
         ${arraysOf(counts).join(', ')})) AS Array(UInt32)) AS counts,
-      ${
-        sums.length === 0
-          ? 'emptyArrayString()'
-          : `CAST(sumForEach(arrayMap(
-        (rule_metric, filter, ${names.join(', ')}, summand) -> if(${isCounted}, summands[summand], toInt128(0)),
-        ${[...arraysOf(sums), places].join(', ')})) AS Array(String))`
-      } AS sums`,
+      ${addedUp} AS sums`,
     // ClickHouse copies what the second expression needs of a row for each of the sums.
     length: counts.length + sums.length * (1 + summands.size),
     truths,

@@ -1,9 +1,14 @@
 /** What conditions look at, more exactly than by metric. Pure. */
 import type {
   CalendarPeriod,
+  ConsentCriterion,
   Criterion,
+  EventCriterion,
   Leaf,
+  NearCriterion,
+  PropertyCriterion,
   PropertyFilter,
+  SequenceCriterion,
   TextFilter,
   TimeWindow,
   ValueFilter,
@@ -24,6 +29,19 @@ export interface Uses {
 /** What begins first, of windows of each kind; null: there is one without a beginning. */
 export type Reach = { ms: number; from: number; periods: ReadonlySet<CalendarPeriod> } | null;
 
+/** Criteria that look at a profile's events and nothing else. */
+export type HistoryCriterion = EventCriterion | SequenceCriterion;
+/** Criteria that look at a profile's attributes and consents and nothing else. */
+export type TraitCriterion = PropertyCriterion | NearCriterion | ConsentCriterion;
+
+export function looksAtEvents(criterion: Criterion): criterion is HistoryCriterion {
+  return criterion.kind === 'event' || criterion.kind === 'sequence';
+}
+
+export function looksAtTraits(criterion: Criterion): criterion is TraitCriterion {
+  return criterion.kind === 'property' || criterion.kind === 'near' || criterion.kind === 'consent';
+}
+
 /** The metrics that a leaf looks at, and the properties of their events. */
 export function eventsUsedBy(leaf: Leaf): { metric: string; paths: string[] }[] {
   const pathsOf = (where: readonly PropertyFilter[]) => where.map(({ path }) => path);
@@ -39,7 +57,7 @@ export function usesOf(criteria: Iterable<Criterion>): Uses {
   const attributes = new Set<string>();
   const windows: (TimeWindow | null)[] = [];
   for (const criterion of criteria) {
-    if (criterion.kind === 'event' || criterion.kind === 'sequence') windows.push(criterion.within);
+    if (looksAtEvents(criterion)) windows.push(criterion.within);
     for (const { metric, paths } of eventsUsedBy(criterion)) {
       const known = metrics.get(metric) ?? new Set();
       metrics.set(metric, known);

@@ -19,7 +19,7 @@ const total = { cases: 0, trueCases: 0 };
 test.each(SEEDS)(
   'the reference and both scopes agree on random conditions, histories and instants (seed %i)',
   async (seed) => {
-    const options = { profiles: 24, conditions: 52, instants: 3 };
+    const options = { profiles: 24, conditions: 52, instants: 4 };
     const result = await compareScopes(clickhouse, seed * 10, seed, options, coverage);
     total.cases += result.cases;
     total.trueCases += result.trueCases;
