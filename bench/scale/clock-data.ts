@@ -93,12 +93,12 @@ export async function makeClockData(
     const [metric] = await mysql.db.insert(metrics).values({ account, name, firstSeenAt: now });
     ids.set(name, metric.insertId);
   }
-  for (const table of ['events', 'events_by_profile']) {
-    await command(
-      clickhouse,
-      `ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${LARGEST_MERGE}`,
-    );
-  }
+  // Histories are merged as far as ClickHouse does by itself: those who cross an edge are strangers, each in a granule of
+  // their own (decision 12).
+  await command(
+    clickhouse,
+    `ALTER TABLE events MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${LARGEST_MERGE}`,
+  );
   const make = (sql: string, values: Record<string, number | number[]>) =>
     command(clickhouse, sql, { account, ...values }, { ...LONG, settings: LARGE_BLOCKS });
   await inSlices(profiles, PROFILES_PER_INSERT, async (from, count) => {

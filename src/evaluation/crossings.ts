@@ -33,6 +33,8 @@ export interface Crossed {
 
 /** Edges that are looked for together. */
 const EDGES_PER_QUERY = 20_000;
+/** Reading the next ones takes a whole statement again. */
+const PROFILES_PER_READ = 50_000;
 const PROFILES_PER_PAGE = 5_000;
 /** Of more past crossings of one edge by one profile within one slice the last ones are looked at. */
 const CROSSINGS_PER_EDGE = 1_000;
@@ -104,21 +106,23 @@ async function* crossingsOf(
 ): AsyncGenerator<CrossingProfile[]> {
   for (let from: Place = { account: 0, profile: 0 }; ;) {
     const found = new Map<string, CrossingProfile>();
-    // Behind the last profile of a full page there may be more in that part: there the next round begins.
+    // Behind the last profile of a full reading there may be more in that part: there the next round begins.
     let through: Place | null = null;
     for (const part of parts) {
-      const page = await readPage(clickhouse, part, from, present);
-      for (const { account, profile, crossings } of page) {
+      const read = await readFrom(clickhouse, part, from, present);
+      for (const { account, profile, crossings } of read) {
         const key = `${account}:${profile}`;
         const before = found.get(key)?.crossings ?? [];
         found.set(key, { account, profile, crossings: [...before, ...crossings] });
       }
-      const last = page.length === PROFILES_PER_PAGE ? page.at(-1) : undefined;
+      const last = read.length === PROFILES_PER_READ ? read.at(-1) : undefined;
       if (last && (through === null || ofPlaces(last, through) < 0)) through = last;
     }
     const end = through;
     const whole = [...found.values()].filter((one) => end === null || ofPlaces(one, end) <= 0).sort(ofPlaces);
-    if (whole.length > 0) yield whole;
+    for (let start = 0; start < whole.length; start += PROFILES_PER_PAGE) {
+      yield whole.slice(start, start + PROFILES_PER_PAGE);
+    }
     if (end === null) return;
     from = { account: end.account, profile: end.profile + 1 };
   }
@@ -148,7 +152,7 @@ function arrivals(slices: readonly Slice[]): Part[] {
   return [{ select, edges: names.map(([metric]) => ({ source: { of: 'event', metric }, offset: 0 })) }];
 }
 
-async function readPage(
+async function readFrom(
   clickhouse: ClickHouse,
   part: Part,
   from: Place,
@@ -172,7 +176,7 @@ async function readPage(
      )
      GROUP BY account, profile
      ORDER BY account, profile
-     LIMIT ${PROFILES_PER_PAGE}`,
+     LIMIT ${PROFILES_PER_READ}`,
     parameters.values,
   );
   return rows.map(({ account, profile, crossings }) => ({

@@ -39,6 +39,10 @@ export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 
 const RENEWED_AT = 0.7;
 /** What is foreseen is kept by time, in parts of `aheadMs`. */
 const BUCKETS = 128;
+/** Watermarks that lie together in such a time are one to a look. */
+const TOGETHER_MS = 60_000;
+/** Of those whose time has come. */
+const PROFILES_AT_ONCE = 5_000;
 
 interface Foreknown extends Crossing {
   account: number;
@@ -163,31 +167,47 @@ export function createForeseen(
     }
   }
 
-  /** Nothing is known of this time: it is looked at now, together with what lies behind it. */
+  /**
+   * Nothing is known of this time: it is looked at now, together with what lies behind it, and with the other partitions,
+   * to all of which it happens at a start.
+   */
   async function* lookNow(slices: readonly Slice[], until: number) {
     stretches = [];
     coming = null;
-    // Of all partitions alike, so that they look on together.
-    const through = (Math.floor(until / aheadMs) + 2) * aheadMs;
     const [{ after } = { after: until }] = slices;
+    // Of all partitions alike, so that they look on together.
+    const from = Math.floor(after / TOGETHER_MS) * TOGETHER_MS;
+    const through = (Math.floor(until / aheadMs) + 2) * aheadMs;
     const stretch = begin(slices, after, through);
-    let isKept = true;
-    for await (const page of findCrossings(
-      clickhouse,
-      slices.map((slice) => ({ ...slice, through })),
-      until,
-    )) {
-      const mine = page.filter(isMine);
-      if (isKept) addPage(stretch, mine);
-      if (stretch.size > limits.crossings) {
-        isKept = false;
-        stretch.buckets.clear();
-      }
-      const now = mine.flatMap((one) => by(one, until) ?? []);
-      if (now.length > 0) yield now;
+    const now: CrossingProfile[] = [];
+    let size = 0;
+    const isKept = () => stretch.size + size <= limits.crossings;
+    await looks({
+      slices: slices.map((slice) => ({ ...slice, after: from, through })),
+      take(page) {
+        const mine = page.filter(isMine);
+        addPage(stretch, mine);
+        for (const one of mine) {
+          const come = by(one, until, after);
+          if (come === null) continue;
+          now.push(come);
+          size += come.crossings.length;
+        }
+        return isKept();
+      },
+    });
+    if (isKept()) {
+      keep(stretch);
+      for (let start = 0; start < now.length; start += PROFILES_AT_ONCE)
+        yield now.slice(start, start + PROFILES_AT_ONCE);
+      return;
     }
-    if (isKept) keep(stretch);
-    else giveUp();
+    // More than may be remembered: page by page, and no further than it must be.
+    giveUp();
+    for await (const page of findCrossings(clickhouse, slices, until)) {
+      const mine = page.filter(isMine);
+      if (mine.length > 0) yield mine;
+    }
   }
 
   /** What has come to pass of what was foreseen. */
@@ -319,9 +339,9 @@ function hasCome(metric: string): Edge {
   return { source: { of: 'event', metric }, offset: 0 };
 }
 
-/** With what it has crossed by then; null: nothing. */
-function by(one: CrossingProfile, until: number): CrossingProfile | null {
-  const crossings = one.crossings.filter(({ instant }) => instant <= until);
+/** With what it has crossed by then, behind `after`; null: nothing. */
+function by(one: CrossingProfile, until: number, after = -Infinity): CrossingProfile | null {
+  const crossings = one.crossings.filter(({ instant }) => instant > after && instant <= until);
   return crossings.length > 0 ? { ...one, crossings } : null;
 }
 

@@ -4,7 +4,7 @@ import type { QueryParams } from '@clickhouse/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CrossingProfile } from '../../src/evaluation/crossings.ts';
 import { createForeseen } from '../../src/evaluation/foreseen.ts';
-import type { Wanted } from '../../src/evaluation/looks.ts';
+import { createLooks, type Wanted } from '../../src/evaluation/looks.ts';
 import type { Edge } from '../../src/evaluation/registry.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventKey, eventLine, uuidOf } from '../../src/ingest/rows.ts';
@@ -51,7 +51,9 @@ it('an account that has come is looked for although the coming stretch is given 
       },
     },
   }) as ClickHouse['client'];
+  const first = createLooks(clickhouse);
   const looks = (wanted: Wanted) => {
+    if (wanted.slices.some(({ after }) => after < NOW)) return first(wanted);
     coming = wanted;
     return new Promise<void>(() => {});
   };
