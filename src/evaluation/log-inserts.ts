@@ -1,16 +1,25 @@
 /**
  * The way of announced entries into ClickHouse, in the background: what comes while an insert is under way goes
- * together in the next one. MySQL holds the entries until they have arrived, and which of them go together before they
- * set out, so that whoever takes over can repeat an insert under its token.
+ * together in the next one, that of all partitions of a process. MySQL holds the entries until they have arrived, and
+ * which of them go together before they set out, so that whoever takes one of the partitions over can repeat the insert
+ * under its token, with what it carries of the others.
  */
+import { gathered } from '../runtime/gathered.ts';
 import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import { decodeEntries, logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { beginInsert, endInsert } from '../storage/mysql/membership-ahead.ts';
+import { Fenced, type PartitionOwner } from '../storage/mysql/evaluators.ts';
+import { beginInsert, endInsert, readInsert } from '../storage/mysql/membership-ahead.ts';
 
+interface Deps {
+  mysql: MySql;
+  clickhouse: ClickHouse;
+}
+
+/** Those of one writer. */
 export interface LogInserts {
   /** Entries that MySQL holds and that have been announced, in the order of their sequences. */
-  add(entries: LogEntry[]): void;
+  add(entries: readonly LogEntry[]): void;
   /** Rows that have not arrived. */
   waiting(): number;
   /** Resolves when ClickHouse has all that was added before. Throws what an insert has failed with: then all is over. */
@@ -19,34 +28,55 @@ export interface LogInserts {
   check(): void;
 }
 
-export function createLogInserts(
-  deps: { mysql: MySql; clickhouse: ClickHouse },
-  owner: { partition: number; epoch: number },
-): LogInserts {
+/** What a writer has for the next insert. */
+interface Share {
+  owner: PartitionOwner;
+  /** Not empty. */
+  entries: readonly LogEntry[];
+}
+
+/** Takes shares of the next insert, when it begins; resolves when ClickHouse has them. Throws Fenced. */
+export type SendShare = (owner: PartitionOwner, take: () => readonly LogEntry[]) => Promise<void>;
+
+/** For all writers of a process; the server is of all their partitions. */
+export function createSendShare(deps: Deps): SendShare {
+  type Waiting = { owner: PartitionOwner; take: () => readonly LogEntry[] };
+  const send = gathered<Waiting, PromiseSettledResult<void>>({ atOnce: 1, most: 100 }, (waiting) =>
+    insertTogether(
+      deps,
+      waiting.map(({ owner, take }) => ({ owner, entries: take() })),
+    ),
+  );
+  return async (owner, take) => {
+    const [result] = await send([{ owner, take }]);
+    if (result?.status === 'rejected') throw result.reason;
+  };
+}
+
+export function createLogInserts(send: SendShare, owner: PartitionOwner): LogInserts {
   let ahead: LogEntry[] = [];
-  let underWay = 0;
   let [added, arrived] = [0, 0];
-  let running: Promise<void> | null = null;
-  /** Ends with the insert that is under way. */
-  let insert: Promise<void> = Promise.resolve();
+  /** Some of what is ahead has a place in the next insert, and the rest will go with it. */
+  let isQueued = false;
+  /** Ends with the last insert that anything goes with. */
+  let last: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | null = null;
 
-  async function run(): Promise<void> {
+  /** Also while an insert is under way: otherwise who was in that one would miss the next. */
+  async function queue(): Promise<void> {
+    let taken = 0;
     try {
-      while (ahead.length > 0) {
+      await send(owner, () => {
         const entries = ahead;
         ahead = [];
-        underWay = entries.length;
-        insert = beginAndWrite(deps, owner, entries).then(() => {
-          underWay = 0;
-          arrived += entries.length;
-        });
-        await insert;
-      }
+        isQueued = false;
+        taken = entries.length;
+        return entries;
+      });
+      arrived += taken;
     } catch (error) {
-      failure = { error };
+      failure ??= { error };
     }
-    running = null;
   }
 
   function check(): void {
@@ -59,44 +89,74 @@ export function createLogInserts(
       if (entries.length === 0) return;
       for (const entry of entries) ahead.push(entry);
       added += entries.length;
-      if (!failure) running ??= run();
+      if (isQueued || failure) return;
+      isQueued = true;
+      last = queue();
     },
-    waiting: () => ahead.length + underWay,
+    waiting: () => added - arrived,
     async written() {
-      const through = added;
       // What is added meanwhile is not waited for.
-      while (arrived < through && running) await insert.catch(() => undefined);
+      await last;
       check();
     },
     check,
   };
 }
 
-/** A new insert of all that has not set out yet. */
-export async function beginAndWrite(
-  deps: { mysql: MySql; clickhouse: ClickHouse },
-  owner: { partition: number; epoch: number },
-  entries: readonly LogEntry[],
-): Promise<void> {
-  const [first, last] = [entries[0], entries.at(-1)];
-  if (!first || !last) return;
-  const end = { nextSequence: last.sequence + 1, latest: last.evaluatedAt };
-  await beginInsert(deps.mysql, owner, { from: first.sequence, ...end });
-  await writeEntries(deps, owner, first.sequence, entries);
+/** A new insert of what has not set out yet. Whoever is fenced fails alone. */
+async function insertTogether(deps: Deps, shares: readonly Share[]): Promise<PromiseSettledResult<void>[]> {
+  const [first] = shares;
+  if (!first) return [];
+  const token = tokenOf(first.owner.partition, first.entries);
+  const begun = shares.map(({ owner, entries }) => ({ owner, ...spanOf(entries) }));
+  if (await beginInsert(deps.mysql, token, begun)) {
+    await insertEntries(deps, token, shares);
+    await endInsert(deps.mysql, token);
+    return shares.map(() => ({ status: 'fulfilled', value: undefined }));
+  }
+  const { partition } = first.owner;
+  if (shares.length === 1) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+  return Promise.allSettled(shares.map((share) => insertAlone(deps, share)));
 }
 
-/** One insert, which may be repeated; then MySQL lets go of the entries. */
-export async function writeEntries(
-  deps: { mysql: MySql; clickhouse: ClickHouse },
-  { partition, epoch }: { partition: number; epoch: number },
-  from: number,
-  entries: readonly LogEntry[],
+/** A new insert of what one writer has. Throws Fenced. */
+export async function insertAlone(deps: Deps, share: Share): Promise<void> {
+  if (share.entries.length > 0) await insertTogether(deps, [share]);
+}
+
+/** Repeats an insert that may have been cut off, or be under way still; whatever it carries has arrived then. */
+export async function repeatInsert(deps: Deps, token: string, epoch: number): Promise<void> {
+  const byPartition = new Map<number, LogEntry[]>();
+  for (const entry of (await readInsert(deps.mysql, token)).flatMap(decodeEntries)) {
+    const entries = byPartition.get(entry.partition) ?? [];
+    byPartition.set(entry.partition, entries);
+    entries.push(entry);
+  }
+  const shares = [...byPartition].map(([partition, entries]) => ({ owner: { partition, epoch }, entries }));
+  await insertEntries(deps, token, shares);
+  await endInsert(deps.mysql, token);
+}
+
+/** May be repeated. */
+export async function insertEntries(
+  { clickhouse }: Pick<Deps, 'clickhouse'>,
+  token: string,
+  shares: readonly Share[],
 ): Promise<void> {
-  await insertLines(
-    deps.clickhouse,
-    'membership_log',
-    entries.map((entry) => logLine(entry, epoch)),
-    `membership:${partition}:${from}`,
-  );
-  await endInsert(deps.mysql, partition, from);
+  const lines = shares.flatMap(({ owner, entries }) => entries.map((entry) => logLine(entry, owner.epoch)));
+  await insertLines(clickhouse, 'membership_log', lines, token);
+}
+
+/** Nothing else has it: the sequences of a partition are used once. */
+export function tokenOf(partition: number, [first]: readonly LogEntry[]): string {
+  return `membership:${partition}:${first?.sequence ?? 0}`;
+}
+
+function spanOf(entries: readonly LogEntry[]): { from: number; nextSequence: number; latest: number } {
+  const [first, last] = [entries[0], entries.at(-1)];
+  return {
+    from: first?.sequence ?? 0,
+    nextSequence: (last?.sequence ?? 0) + 1,
+    latest: last?.evaluatedAt ?? 0,
+  };
 }

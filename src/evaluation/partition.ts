@@ -7,7 +7,6 @@ import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { readAccountStates } from '../storage/mysql/accounts.ts';
 import { readInForce } from '../storage/mysql/definitions.ts';
-import { createPutAhead, type PutAhead } from '../storage/mysql/membership-ahead.ts';
 import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
@@ -30,7 +29,7 @@ import { createHistories, type ReadHistories } from './read-histories.ts';
 import { createRegistry, type SegmentInForce } from './registry.ts';
 import { createScopes } from './scopes.ts';
 import { usesOf } from './uses.ts';
-import { takeOver, type NewEntry, type WriterDeps } from './writer.ts';
+import { createWritersShare, takeOver, type NewEntry, type WriterDeps, type WritersShare } from './writer.ts';
 
 export interface PartitionDeps extends WriterDeps {
   logger: Logger;
@@ -59,7 +58,7 @@ export interface Shared {
   histories: ReadHistories;
   members: ReadMembers;
   looks: Looks;
-  putAhead: PutAhead;
+  writers: WritersShare;
 }
 
 export function createShared(deps: PartitionDeps): Shared {
@@ -71,7 +70,7 @@ export function createShared(deps: PartitionDeps): Shared {
     histories: createHistories(deps, (deps.knownLimits ?? KNOWN_LIMITS).eventsPerProfile),
     members: createReadMembers(deps.clickhouse),
     looks: createLooks(deps.clickhouse),
-    putAhead: createPutAhead(deps.mysql),
+    writers: createWritersShare(deps),
   };
 }
 
@@ -102,9 +101,9 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, families, audits, histories, members, looks, alone, putAhead, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, alone, writers, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
-  const writer = await takeOver(deps, partition, putAhead);
+  const writer = await takeOver(deps, partition, writers);
   // A predecessor may have taken news whose data are still on their way.
   await dataStored(deps.mysql, null, signal);
   const registry = createRegistry();

@@ -27,7 +27,15 @@ import {
   type PutAhead,
 } from '../storage/mysql/membership-ahead.ts';
 import { MEMBERSHIP_CHANGES } from '../storage/topics.ts';
-import { beginAndWrite, createLogInserts, writeEntries } from './log-inserts.ts';
+import {
+  createLogInserts,
+  createSendShare,
+  insertAlone,
+  insertEntries,
+  repeatInsert,
+  tokenOf,
+  type SendShare,
+} from './log-inserts.ts';
 import { populate } from './memberships.ts';
 import { endCopiesInto } from './population-copies.ts';
 import { selectStaged } from './staged-members.ts';
@@ -100,14 +108,21 @@ export const CLOCKS_DIFFER_BY_MS = 10_000;
 const compress = promisify(deflate);
 const decompress = promisify(inflate);
 
-/**
- * Takes the partition over: a new epoch, and what the last owner was writing is finished. The writers of a process share
- * `putAhead`.
- */
+/** What the writers of a process do together. */
+export interface WritersShare {
+  putAhead: PutAhead;
+  sendShare: SendShare;
+}
+
+export function createWritersShare(deps: Pick<WriterDeps, 'mysql' | 'clickhouse'>): WritersShare {
+  return { putAhead: createPutAhead(deps.mysql), sendShare: createSendShare(deps) };
+}
+
+/** Takes the partition over: a new epoch, and what the last owner was writing is finished. */
 export async function takeOver(
   deps: WriterDeps,
   partition: number,
-  putAhead: PutAhead = createPutAhead(deps.mysql),
+  { putAhead, sendShare }: WritersShare = createWritersShare(deps),
 ): Promise<MembershipWriter> {
   const state = await beginEpoch(deps.mysql, partition, deps.clock.now());
   let { nextSequence } = state;
@@ -122,14 +137,14 @@ export async function takeOver(
   const carryOut = async ({ entries, population }: Pending): Promise<void> => {
     const [first] = entries;
     if (!first) return;
-    const token = `membership:${partition}:${first.sequence}`;
+    const token = tokenOf(partition, entries);
     if (population) {
       const { segment, chunks, run } = population;
       const { account } = first;
       const members = selectStaged({ account, run }, chunks);
       await populate(deps.clickhouse, { account, segment, chunks }, members, token);
     }
-    await writeEntries(deps, owner, first.sequence, entries);
+    await insertEntries(deps, token, [{ owner, entries }]);
     await publish(deps.log, partition, entries);
     if (!population) return;
     const { segment, version, at } = population;
@@ -154,19 +169,19 @@ export async function takeOver(
     await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
   }
 
-  for (const { from, entries, hasBegun } of await entriesAhead(deps.mysql, partition)) {
+  for (const [token, entries] of await entriesAhead(deps.mysql, partition)) {
     const last = entries.at(-1);
     if (!last) continue;
     // What has set out had been published.
-    if (hasBegun) await writeEntries(deps, owner, from, entries);
+    if (token !== null) await repeatInsert(deps, token, state.epoch);
     else {
       await publish(deps.log, partition, entries);
-      await beginAndWrite(deps, owner, entries);
+      await insertAlone(deps, { owner, entries });
     }
     nextSequence = Math.max(nextSequence, last.sequence + 1);
     latest = Math.max(latest, last.evaluatedAt);
   }
-  const inserts = createLogInserts(deps, owner);
+  const inserts = createLogInserts(sendShare, owner);
 
   return {
     owner,
@@ -258,27 +273,18 @@ export async function giveUp(
   return reason;
 }
 
-interface InsertAhead {
-  /** Its first sequence. */
-  from: number;
-  entries: LogEntry[];
-  hasBegun: boolean;
-}
-
-/** What a predecessor has announced and not seen arrive, insert by insert. What had not set out yet goes together. */
-async function entriesAhead(mysql: MySql, partition: number): Promise<InsertAhead[]> {
-  const inserts = new Map<number | null, InsertAhead>();
-  for (const row of await readAhead(mysql, partition)) {
-    const { insertFrom, firstSequence } = row;
-    const insert = inserts.get(insertFrom) ?? {
-      from: firstSequence,
-      entries: [],
-      hasBegun: insertFrom !== null,
-    };
-    inserts.set(insertFrom, insert);
-    for (const entry of decodeEntries(row.entries)) insert.entries.push(entry);
+/**
+ * What a predecessor has announced and not seen arrive, by the token of its insert. What had not set out yet (null) goes
+ * together.
+ */
+async function entriesAhead(mysql: MySql, partition: number): Promise<Map<string | null, LogEntry[]>> {
+  const inserts = new Map<string | null, LogEntry[]>();
+  for (const { token, entries } of await readAhead(mysql, partition)) {
+    const list = inserts.get(token) ?? [];
+    inserts.set(token, list);
+    for (const entry of decodeEntries(entries)) list.push(entry);
   }
-  return [...inserts.values()];
+  return inserts;
 }
 
 async function packed(value: unknown): Promise<Buffer> {

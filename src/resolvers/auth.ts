@@ -27,9 +27,19 @@ export interface Authenticator {
 
 /** A key revoked by another process is honoured for so long, at most, plus the time of one look-up. */
 const REMEMBERED_MS = 2_000;
-const WATCH_EVERY_MS = 2_000;
+/** Keys that are remembered or watched are checked together; so those in use need no look-up of their own. */
+const CHECKED_EVERY_MS = 1_000;
+/** Then it is looked up again all the same, which notes its use. */
+const LOOKED_UP_EVERY_MS = 60_000;
 const MAX_REMEMBERED = 10_000;
-const USE_NOTED_EVERY_MS = 60_000;
+
+interface Remembered {
+  principal: Promise<Principal | null>;
+  /** Once it has been found. */
+  key: number | null;
+  since: number;
+  until: number;
+}
 
 export function createAuthenticator({
   mysql,
@@ -40,7 +50,8 @@ export function createAuthenticator({
   clock: Clock;
   logger: Logger;
 }): Authenticator {
-  const remembered = new Map<string, { principal: Promise<Principal | null>; until: number }>();
+  /** By hash. */
+  const remembered = new Map<string, Remembered>();
   const watched = new Map<number, Set<() => void>>();
   const closing = new AbortController();
 
@@ -48,7 +59,7 @@ export function createAuthenticator({
     const row = await findKey(mysql.db, hash);
     if (row === null) return null;
     const now = clock.now();
-    const since = now - USE_NOTED_EVERY_MS;
+    const since = now - LOOKED_UP_EVERY_MS;
     if (row.lastUsedAt === null || row.lastUsedAt < since) {
       noteKeyUse(mysql.db, row.id, now, since).catch((error: unknown) =>
         logger.debug({ err: error }, 'the use of a key could not be noted'),
@@ -65,8 +76,12 @@ export function createAuthenticator({
     const oldest = remembered.keys().next();
     if (remembered.size >= MAX_REMEMBERED && !oldest.done) remembered.delete(oldest.value);
     const principal = look(hash);
-    remembered.set(hash, { principal, until: now + REMEMBERED_MS });
-    principal.catch(() => remembered.delete(hash));
+    const entry: Remembered = { principal, key: null, since: now, until: now + REMEMBERED_MS };
+    remembered.set(hash, entry);
+    principal.then(
+      (found) => void (entry.key = found?.key ?? null),
+      () => remembered.delete(hash),
+    );
     return principal;
   }
 
@@ -78,20 +93,33 @@ export function createAuthenticator({
     for (const onRevoked of callbacks) onRevoked();
   }
 
-  async function watchKeys(): Promise<void> {
+  async function checkKeys(): Promise<void> {
+    const now = clock.now();
+    for (const [hash, { since }] of remembered) {
+      if (since + LOOKED_UP_EVERY_MS <= now) remembered.delete(hash);
+    }
+    const known = [...remembered].flatMap(([hash, entry]) =>
+      entry.key === null ? [] : [{ hash, entry, key: entry.key }],
+    );
+    const watching = [...watched.keys()];
+    const live = await liveKeys(mysql.db, [...new Set([...watching, ...known.map(({ key }) => key)])]);
+    for (const { hash, entry, key } of known) {
+      if (live.has(key)) entry.until = Math.min(now + REMEMBERED_MS, entry.since + LOOKED_UP_EVERY_MS);
+      else if (remembered.get(hash) === entry) remembered.delete(hash);
+    }
+    for (const key of watching) if (!live.has(key)) end(key);
+  }
+
+  async function keepChecking(): Promise<void> {
     while (!closing.signal.aborted) {
-      await clock.sleep(WATCH_EVERY_MS, closing.signal);
-      const keys = [...watched.keys()];
-      try {
-        const live = await liveKeys(mysql.db, keys);
-        for (const key of keys) if (!live.has(key)) end(key);
-      } catch (error) {
-        // Without an answer nobody is thrown out: an outage is not a revocation.
-        logger.debug({ err: error }, 'keys in use could not be checked');
-      }
+      await clock.sleep(CHECKED_EVERY_MS, closing.signal);
+      // Without an answer nobody is thrown out, an outage is not a revocation; but nobody is remembered for longer.
+      await checkKeys().catch((error: unknown) =>
+        logger.debug({ err: error }, 'keys in use could not be checked'),
+      );
     }
   }
-  void watchKeys();
+  void keepChecking();
 
   return {
     async authenticate(header) {

@@ -5,7 +5,7 @@ import { gathered } from '../../runtime/gathered.ts';
 import type { MySql, Queries } from './connect.ts';
 import { markInForce } from './definitions.ts';
 import { Fenced, readEpochs, type PartitionOwner } from './evaluators.ts';
-import { membershipAhead } from './schema.ts';
+import { membershipAhead, membershipInserts } from './schema.ts';
 
 interface NewRow {
   account: number;
@@ -15,11 +15,10 @@ interface NewRow {
 }
 
 export interface AheadRow {
-  firstSequence: number;
-  /** The first sequence of the one insert into ClickHouse that carries it; null: none has begun to. */
-  insertFrom: number | null;
   /** As they are published. */
   entries: Buffer;
+  /** Of the one insert into ClickHouse that carries it; null: none has begun to. */
+  token: string | null;
 }
 
 /** Puts entries of a writer down under its epoch, those of each account in rows of their own. Throws Fenced. */
@@ -54,7 +53,7 @@ export function createPutAhead(mysql: MySql): PutAhead {
   };
 }
 
-/** Those of writers that still own their partitions; returns how many. */
+/** Those of writers that still own their partitions; returns how many. Owners are locked in their order everywhere. */
 async function insertRows(
   db: Queries,
   rows: readonly (NewRow & { owner: PartitionOwner })[],
@@ -69,7 +68,7 @@ async function insertRows(
     INSERT INTO membership_ahead (partition_no, first_sequence, account, entries)
     SELECT owner.partition_no, ahead.first_sequence, ahead.account, ahead.entries
     FROM evaluator_partitions AS owner
-      JOIN (${sql.join(values, sql` UNION ALL `)}) AS ahead
+      STRAIGHT_JOIN (${sql.join(values, sql` UNION ALL `)}) AS ahead
         ON ahead.partition_no = owner.partition_no AND ahead.epoch = owner.epoch
     WHERE owner.partition_no IN ${partitions}
     LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
@@ -114,45 +113,91 @@ export async function putInForce(mysql: MySql, steps: readonly InForceStep[]): P
   return done;
 }
 
-/**
- * All that no insert carries yet goes with one that begins now; `nextSequence` is behind it, `latest` the instant of its
- * last evaluation. Throws Fenced.
- */
-export async function beginInsert(
-  mysql: MySql,
-  { partition, epoch }: PartitionOwner,
-  { from, nextSequence, latest }: { from: number; nextSequence: number; latest: number },
-): Promise<void> {
-  const [result] = (await mysql.db.execute(sql`
-    UPDATE membership_ahead AS ahead
-      JOIN evaluator_partitions AS owner ON owner.partition_no = ahead.partition_no
-    SET ahead.insert_from = ${from},
-      owner.next_sequence = GREATEST(owner.next_sequence, ${nextSequence}),
-      owner.latest = GREATEST(owner.latest, ${latest})
-    WHERE owner.partition_no = ${partition} AND owner.epoch = ${epoch}
-      AND ahead.first_sequence >= ${from} AND ahead.first_sequence < ${nextSequence}
-      AND ahead.insert_from IS NULL`)) as unknown as [ResultSetHeader];
-  if (result.affectedRows === 0) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
+/** What an insert carries of one writer: all that no insert has carried yet. */
+export interface InsertShare {
+  owner: PartitionOwner;
+  /** Its first sequence. */
+  from: number;
+  /** Behind its last one. */
+  nextSequence: number;
+  /** The instant of its last evaluation, epoch milliseconds. */
+  latest: number;
 }
 
-/** ClickHouse has the insert that began with `from`. */
-export async function endInsert(mysql: MySql, partition: number, from: number): Promise<void> {
-  await mysql.db
-    .delete(membershipAhead)
-    .where(and(eq(membershipAhead.partition, partition), eq(membershipAhead.insertFrom, from)));
+/** Writes down what an insert carries that begins now. False: one of the writers owns its partition no more. */
+export async function beginInsert(
+  mysql: MySql,
+  token: string,
+  shares: readonly InsertShare[],
+): Promise<boolean> {
+  const values = shares.map(
+    ({ owner: { partition, epoch }, from, nextSequence, latest }) =>
+      sql`SELECT ${partition} AS partition_no, ${epoch} AS epoch, ${from} AS insert_from,
+        ${nextSequence} AS next_sequence, ${latest} AS latest`,
+  );
+  const owned = sql`evaluator_partitions AS owner
+      STRAIGHT_JOIN (${sql.join(values, sql` UNION ALL `)}) AS share
+        ON share.partition_no = owner.partition_no AND share.epoch = owner.epoch`;
+  const partitions = shares.map(({ owner }) => owner.partition);
+  return mysql.db
+    .transaction(async (tx) => {
+      await tx.execute(sql`
+        UPDATE ${owned}
+          STRAIGHT_JOIN membership_ahead AS ahead
+            ON ahead.partition_no = owner.partition_no
+              AND ahead.first_sequence >= share.insert_from AND ahead.first_sequence < share.next_sequence
+        SET ahead.insert_from = share.insert_from,
+          owner.next_sequence = GREATEST(owner.next_sequence, share.next_sequence),
+          owner.latest = GREATEST(owner.latest, share.latest)
+        WHERE owner.partition_no IN ${partitions} AND ahead.insert_from IS NULL`);
+      const [result] = (await tx.execute(sql`
+        INSERT INTO membership_inserts (token, partition_no, insert_from)
+        SELECT ${token}, owner.partition_no, share.insert_from
+        FROM ${owned}
+        WHERE owner.partition_no IN ${partitions}`)) as unknown as [ResultSetHeader];
+      if (result.affectedRows !== shares.length) tx.rollback();
+      return true;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof TransactionRollbackError) return false;
+      throw error;
+    });
 }
+
+/** ClickHouse has what the insert carries. */
+export async function endInsert(mysql: MySql, token: string): Promise<void> {
+  await mysql.db.execute(sql`
+    DELETE ahead, carried
+    FROM membership_inserts AS carried
+      LEFT JOIN membership_ahead AS ahead
+        ON ahead.partition_no = carried.partition_no AND ahead.insert_from = carried.insert_from
+    WHERE carried.token = ${token}`);
+}
+
+const carried = and(
+  eq(membershipInserts.partition, membershipAhead.partition),
+  eq(membershipInserts.insertFrom, membershipAhead.insertFrom),
+);
 
 /** In their order. */
 export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
   return mysql.db
-    .select({
-      firstSequence: membershipAhead.firstSequence,
-      insertFrom: membershipAhead.insertFrom,
-      entries: membershipAhead.entries,
-    })
+    .select({ entries: membershipAhead.entries, token: membershipInserts.token })
     .from(membershipAhead)
+    .leftJoin(membershipInserts, carried)
     .where(eq(membershipAhead.partition, partition))
     .orderBy(asc(membershipAhead.firstSequence));
+}
+
+/** All that an insert carries, whosever it is; nothing once ClickHouse has it. */
+export async function readInsert(mysql: MySql, token: string): Promise<Buffer[]> {
+  const rows = await mysql.db
+    .select({ entries: membershipAhead.entries })
+    .from(membershipInserts)
+    .innerJoin(membershipAhead, carried)
+    .where(eq(membershipInserts.token, token))
+    .orderBy(asc(membershipAhead.partition), asc(membershipAhead.firstSequence));
+  return rows.map(({ entries }) => entries);
 }
 
 /** By partition, where the account's rows begin: the first sequences of the first row and of the last one. */

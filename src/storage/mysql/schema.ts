@@ -196,3 +196,13 @@ export const membershipAhead = mysqlTable(
   },
   (table) => [primaryKey({ columns: [table.partition, table.firstSequence] })],
 );
+
+export const membershipInserts = mysqlTable(
+  'membership_inserts',
+  {
+    token: varchar('token', { length: 64 }).notNull(),
+    partition: smallint('partition_no', { unsigned: true }).notNull(),
+    insertFrom: counter('insert_from').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.token, table.partition] })],
+);

@@ -1,0 +1,164 @@
+/** An insert that carries the entries of several partitions, cut off at any place, and taken up by any of their owners. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { storedMemberships } from '../../src/evaluation/memberships.ts';
+import {
+  createWritersShare,
+  takeOver,
+  type MembershipWriter,
+  type WritersShare,
+} from '../../src/evaluation/writer.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { openClickHouse, openMySql } from '../../src/service.ts';
+import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
+import type { Log } from '../../src/storage/log/log.ts';
+import type { MySql } from '../../src/storage/mysql/connect.ts';
+import { Fenced } from '../../src/storage/mysql/evaluators.ts';
+import { membershipAhead, membershipInserts } from '../../src/storage/mysql/schema.ts';
+import { TOPICS } from '../../src/storage/topics.ts';
+import { useEngines } from '../support/engines.ts';
+
+const engines = useEngines();
+const ACCOUNT = 7;
+let mysql: MySql;
+let clickhouse: ClickHouse;
+let log: Log;
+let segment = 100;
+
+beforeAll(async () => {
+  mysql = await openMySql(engines.mysqlUrl());
+  clickhouse = await openClickHouse(engines.clickhouseUrl(), null);
+  log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
+  await log.ensureTopics(TOPICS);
+});
+afterAll(async () => {
+  await log.close();
+  await clickhouse.close();
+  await mysql.close();
+});
+
+const deps = () => ({ log, mysql, clickhouse, clock: systemClock });
+const entered = (profile: number) =>
+  ({
+    account: ACCOUNT,
+    segment,
+    version: 1,
+    profile,
+    kind: 'ENTERED',
+    cause: 'EVENT',
+    at: 1_000,
+    event: null,
+  }) as const;
+
+/** Inserts go through `around`, which may do it or not. */
+function watched(around: (number: number, insert: () => Promise<unknown>) => Promise<unknown>) {
+  let number = 0;
+  const client = Object.create(clickhouse.client, {
+    exec: {
+      value: (params: Parameters<ClickHouse['client']['exec']>[0]) =>
+        around(number++, async () => clickhouse.client.exec(params)),
+    },
+  }) as ClickHouse['client'];
+  return { ...deps(), clickhouse: { ...clickhouse, client } };
+}
+
+/** Three writers, of whom the second insert carries an entry each; it begins when `go` is called. */
+async function together(around: (insert: () => Promise<unknown>) => Promise<unknown>) {
+  segment += 1;
+  let go: () => void = () => {};
+  const held = new Promise<void>((resolve) => (go = resolve));
+  const its = watched(async (number, insert) => {
+    if (number === 0) await held;
+    return number === 1 ? around(insert) : insert();
+  });
+  const share: WritersShare = createWritersShare(its);
+  const writers: MembershipWriter[] = [];
+  for (const partition of [0, 1, 2]) writers.push(await takeOver(its, partition, share));
+  await writers[0]?.write([entered(1)]);
+  // The first is on its way alone, the others gather behind it.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const [i, writer] of writers.entries()) await writer.write([entered(10 + i)]);
+  const written = () => Promise.allSettled(writers.map((writer) => writer.written()));
+  return { go, written };
+}
+
+async function expectOnce(): Promise<void> {
+  const rows = await query<{ profile: number; times: string }>(
+    clickhouse,
+    `SELECT profile, count() AS times FROM membership_log WHERE account = ${ACCOUNT} AND segment = ${segment}
+     GROUP BY profile ORDER BY profile`,
+  );
+  expect(rows.map(({ profile, times }) => [profile, Number(times)])).toEqual([
+    [1, 1],
+    [10, 1],
+    [11, 1],
+    [12, 1],
+  ]);
+  const members = await storedMemberships(clickhouse, ACCOUNT, [segment], [1, 10, 11, 12]);
+  expect([...(members.get(segment) ?? [])]).toEqual([1, 10, 11, 12]);
+  expect(await mysql.db.select().from(membershipAhead)).toEqual([]);
+  expect(await mysql.db.select().from(membershipInserts)).toEqual([]);
+}
+
+it('what gathers while an insert is under way sets out together', async () => {
+  let shares = 0;
+  const { go, written } = await together(async (insert) => {
+    shares = (await mysql.db.select().from(membershipInserts)).length;
+    return insert();
+  });
+  go();
+  expect((await written()).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+  expect(shares).toBe(3);
+  await expectOnce();
+});
+
+const cutOff = {
+  'before it has arrived': () => Promise.reject(new Error('cut off')),
+  'behind its arrival': async (insert: () => Promise<unknown>) => {
+    await insert();
+    throw new Error('cut off');
+  },
+};
+it.each(
+  Object.keys(cutOff).flatMap((when) =>
+    [[1], [2, 1, 0]].map((order) => [when as keyof typeof cutOff, order] as const),
+  ),
+)('an insert that is cut off %s is finished by who takes over %j, for all', async (when, order) => {
+  const { go, written } = await together(cutOff[when]);
+  go();
+  for (const result of await written())
+    expect(result).toMatchObject({ status: 'rejected', reason: { cause: { message: 'cut off' } } });
+  for (const partition of order) await takeOver(deps(), partition);
+  await expectOnce();
+});
+
+it('several who take over at the same time, while it is under way still, repeat one insert', async () => {
+  let arrive: () => void = () => {};
+  const held = new Promise<void>((resolve) => (arrive = resolve));
+  let begun: () => void = () => {};
+  const begins = new Promise<void>((resolve) => (begun = resolve));
+  const { go, written } = await together(async (insert) => {
+    begun();
+    await held;
+    return insert();
+  });
+  go();
+  await begins;
+  await Promise.all([0, 1, 2].map((partition) => takeOver(deps(), partition)));
+  await expectOnce();
+  arrive();
+  await written();
+  await expectOnce();
+});
+
+it('who is fenced before it begins fails alone; the successor writes what was left', async () => {
+  const { go, written } = await together((insert) => insert());
+  const successor = await takeOver(deps(), 1);
+  go();
+  const results = await written();
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(results[1]).toMatchObject({ reason: { cause: expect.any(Fenced) as Fenced } });
+  await successor.written();
+  await expectOnce();
+});
