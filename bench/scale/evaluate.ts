@@ -98,7 +98,10 @@ export async function measureEvaluation(
   const known = createKnownProfiles(rig);
   known.use(rig.account, usesOf(criteria), profiles + 1);
   const singles = await msOf(plan.singles + 5, () =>
-    known.evaluate([{ scope, subjects: subjectsOf(some(1)), criteria: touched }], NOTHING_AHEAD),
+    known.evaluate(
+      [{ scope, subjects: subjectsOf(some(1)), criteria: touched, questions: touched.length }],
+      NOTHING_AHEAD,
+    ),
   );
 
   return {

@@ -24,18 +24,15 @@ export interface AnswererParts {
   useAll: (accounts: Iterable<number>) => Promise<void>;
 }
 
-/** Profiles that one look-up evaluates. */
-const PROFILES_PER_ROUND = 5_000;
-
 export function createAnswerer({ known, cache, scopes, ahead, useAll }: AnswererParts): Answerer {
   async function evaluate(asked: ReadonlyMap<number, AskedOf>): Promise<Map<number, Answers>> {
     await useAll(asked.keys());
     await scopes.load([...asked.values()].flatMap(({ segments }) => segments));
-    const rounds = [...asked].map(([account, { subjects, segments }]) => {
+    const rounds = [...asked].map(([account, { subjects, segments, questions }]) => {
       const criteria = new Map<string, Criterion>();
       for (const segment of segments)
         for (const criterion of segment.criteria) criteria.set(criterionKey(criterion), criterion);
-      return { scope: scopes.of(account), subjects, criteria: [...criteria.values()] };
+      return { scope: scopes.of(account), subjects, criteria: [...criteria.values()], questions };
     });
     const answers = await known.evaluate(rounds, ahead);
     return new Map(
@@ -60,7 +57,9 @@ export function createAnswerer({ known, cache, scopes, ahead, useAll }: Answerer
         [...byAccount].map(([account, of]) => {
           const profiles = new Set(of.map(({ profile }) => profile));
           const subjects = [...profiles].map((profile) => ({ profile, instant }));
-          return [account, { subjects, segments: [...new Set(of.map(({ segment }) => segment))] }];
+          const segments = [...new Set(of.map(({ segment }) => segment))];
+          const questions = of.reduce((sum, { segment }) => sum + segment.criteria.length, 0);
+          return [account, { subjects, segments, questions }];
         }),
       ),
     );
@@ -76,7 +75,9 @@ export function createAnswerer({ known, cache, scopes, ahead, useAll }: Answerer
     evaluate,
     async differences(questions, instant) {
       const found: Difference[] = [];
-      for (const round of roundsOf(questions)) {
+      const segments = new Set(questions.map(({ segment }) => segment));
+      const criteria = [...segments].reduce((sum, segment) => sum + segment.criteria.length, 0);
+      for (const round of roundsOf(questions, known.perRound(criteria))) {
         for (const difference of await differencesOf(round, instant)) found.push(difference);
       }
       return found;
@@ -85,12 +86,12 @@ export function createAnswerer({ known, cache, scopes, ahead, useAll }: Answerer
 }
 
 /** Accounts one after the other; all questions about a profile are in one round. */
-function* roundsOf(questions: readonly Question[]): Generator<Question[]> {
+function* roundsOf(questions: readonly Question[], size: number): Generator<Question[]> {
   const byProfile = groupBy(questions, ({ segment, profile }) => `${segment.account}:${profile}`);
   let round: Question[] = [];
   let profiles = 0;
   for (const of of byProfile.values()) {
-    if (profiles === PROFILES_PER_ROUND) {
+    if (profiles === size) {
       yield round;
       round = [];
       profiles = 0;

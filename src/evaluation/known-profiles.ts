@@ -36,6 +36,8 @@ export interface KnownProfiles {
    * `use`. `ahead`: what was applied may not have come to ClickHouse yet.
    */
   evaluate(asked: readonly Asked[], ahead: NewsAhead): Promise<Answers[]>;
+  /** Profiles that are best evaluated together, of so many criteria. */
+  perRound(criteria: number): number;
 }
 
 /** Of one account, at most one of each at a time. */
@@ -43,6 +45,8 @@ export interface Asked {
   scope: ChangedScope;
   subjects: readonly Subject[];
   criteria: readonly Criterion[];
+  /** How many truths will be looked at: not every criterion is of interest for every subject. */
+  questions: number;
 }
 
 export interface Answers {
@@ -62,7 +66,12 @@ export interface KnownLimits {
   profilesAtOnce: number;
   /** To read the histories of more than these costs more than to ask ClickHouse what it makes of them. */
   readAtOnce: number;
-  /** Subjects times criteria: what is decided in one go, while everything else in the process waits. */
+  /**
+   * More criteria are wide: ClickHouse would read the profiles once for each so many of them, and try all of them with
+   * everybody. To read histories and ask each profile what concerns it costs less then, for so many profiles at once.
+   */
+  wide: { criteria: number; profilesAtOnce: number };
+  /** Truths: what is decided in one go, while everything else in the process waits. */
   questionsAtOnce: number;
   /** Whoever has done more is evaluated in ClickHouse. */
   eventsPerProfile: number;
@@ -74,6 +83,7 @@ export interface KnownLimits {
 export const KNOWN_LIMITS: KnownLimits = {
   profilesAtOnce: 300,
   readAtOnce: 200,
+  wide: { criteria: 500, profilesAtOnce: 500 },
   questionsAtOnce: 20_000,
   eventsPerProfile: 300,
   facts: 400_000 / EVALUATOR_PARTITIONS,
@@ -81,6 +91,8 @@ export const KNOWN_LIMITS: KnownLimits = {
 
 /** Evaluations at instants so long before the first one do not make anybody be read again. */
 const EARLIER_MS = 60_000;
+/** Of criteria that are not wide. */
+const PROFILES_PER_ROUND = 5_000;
 /** Accounts that are asked about in ClickHouse at the same time. */
 const ACCOUNTS_AT_ONCE = 4;
 
@@ -147,12 +159,18 @@ export function createKnownProfiles(
    * many events. Of each at least the parts that the criteria of its round look at.
    */
   async function load(
-    rounds: readonly { scope: ChangedScope; wanted: readonly number[]; earliest: number; parts: Parts }[],
+    rounds: readonly {
+      scope: ChangedScope;
+      wanted: readonly number[];
+      earliest: number;
+      parts: Parts;
+      isWide: boolean;
+    }[],
     ahead: NewsAhead,
   ): Promise<Map<string, Known>> {
     const found = new Map<string, Known>();
     const missing: (Omit<Wanted, 'account' | 'metrics'> & { scope: ChangedScope; from: number })[] = [];
-    for (const { scope, wanted, earliest, parts } of rounds) {
+    for (const { scope, wanted, earliest, parts, isWide } of rounds) {
       const { account } = scope;
       const uses = usesOf.get(account);
       if (!uses) continue;
@@ -173,7 +191,7 @@ export function createKnownProfiles(
         }
       }
       if (unknown.length === 0) continue;
-      if (unknown.length > limits.readAtOnce) {
+      if (unknown.length > (isWide ? limits.wide.profilesAtOnce : limits.readAtOnce)) {
         // ClickHouse, which is asked now, may be ahead of what is held of them.
         for (const { profile } of unknown) forget(keyOf(account, profile));
         continue;
@@ -238,7 +256,8 @@ export function createKnownProfiles(
     cheap,
     costly,
     others,
-  }: Omit<Asked, 'criteria'> & Record<'cheap' | 'costly', Criterion[]> & { others: readonly Subject[] }) {
+  }: Omit<Asked, 'criteria' | 'questions'> &
+    Record<'cheap' | 'costly', Criterion[]> & { others: readonly Subject[] }) {
     const [ofOthers, ofAll] = await Promise.all([
       others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, cheap),
       costly.length === 0 ? null : evaluateSubjects(clickhouse, scope, subjects, costly),
@@ -269,14 +288,17 @@ export function createKnownProfiles(
     forget(account, others) {
       for (const profile of others) forget(keyOf(account, profile));
     },
+    perRound: (criteria) =>
+      criteria > limits.wide.criteria ? limits.wide.profilesAtOnce : PROFILES_PER_ROUND,
     async evaluate(asked, ahead) {
-      const rounds = asked.map(({ scope, subjects, criteria }) => {
+      const rounds = asked.map(({ scope, subjects, criteria, questions }) => {
         const [cheap, costly] = [criteria.filter(isCheap), criteria.filter((one) => !isCheap(one))];
         const wanted = [...new Set(subjects.map(({ profile }) => profile))];
-        const questions = subjects.length * criteria.length;
-        const isMuch = wanted.length > limits.profilesAtOnce || questions > limits.questionsAtOnce;
+        const isWide = cheap.length > limits.wide.criteria;
+        const most = isWide ? limits.wide.profilesAtOnce : limits.profilesAtOnce;
+        const isMuch = wanted.length > most || questions > limits.questionsAtOnce;
         const earliest = subjects.reduce((first, { instant }) => Math.min(first, instant), Infinity);
-        return { scope, subjects, cheap, costly, wanted, isMuch, earliest, parts: partsFor(cheap) };
+        return { scope, subjects, cheap, costly, wanted, isMuch, isWide, earliest, parts: partsFor(cheap) };
       });
       const known = await load(
         rounds.filter(({ isMuch }) => !isMuch),

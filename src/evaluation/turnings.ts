@@ -18,6 +18,8 @@ export type Evaluate = (asked: ReadonlyMap<number, AskedOf>) => Promise<Readonly
 export interface AskedOf {
   subjects: readonly Subject[];
   segments: readonly SegmentInForce[];
+  /** How many truths will be looked at. */
+  questions: number;
 }
 
 /** Subjects differ in their instants here, which costs more of a query. */
@@ -85,6 +87,10 @@ export async function dateDifferences(
     return {
       subjects: [...subjects.values()],
       segments: [...groupBy(differences, ({ segment }) => segment).keys()],
+      questions: differences.reduce(
+        (sum, one) => sum + candidatesOf(one).length * one.segment.criteria.length,
+        0,
+      ),
     };
   };
   const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);

@@ -119,10 +119,13 @@ function setUp(input: unknown, limits: KnownLimits = KNOWN_LIMITS) {
     subjects: { profile: number; instant: number }[],
   ): Promise<boolean[]> {
     const scope = { account, metrics: new Map([[METRIC, 1]]), timeZone: 'UTC' };
-    const [answers] = await known.evaluate([{ scope, subjects, criteria: asked }], {
-      stored: () => Promise.resolve(),
-      about: (_account, profile) => lacking.filter((change) => change.profile === profile),
-    });
+    const [answers] = await known.evaluate(
+      [{ scope, subjects, criteria: asked, questions: subjects.length * asked.length }],
+      {
+        stored: () => Promise.resolve(),
+        about: (_account, profile) => lacking.filter((change) => change.profile === profile),
+      },
+    );
     const key = criterionKey(asked[0] as Criterion);
     return subjects.map((subject) => answers?.truths(subject, key) === true);
   }
@@ -205,6 +208,24 @@ it('whoever has done too much to be kept, and too many at once, are evaluated in
   known.apply(account, [await order(2)]);
   expect(await holds(1, 2)).toEqual([true, true]);
   expect(await holds(1, 2, 3)).toEqual([true, true, false]);
+});
+
+it('of many criteria, each profile is asked what concerns it, and more of them are read for that', async () => {
+  const both = {
+    all: [orders(2), { event: { metric: METRIC, is: { equals: 2 }, within: { last: 'P1D' } } }],
+  };
+  const few = { ...KNOWN_LIMITS, readAtOnce: 1, profilesAtOnce: 1 };
+  for (const [wide, isRead] of [
+    [{ criteria: 1, profilesAtOnce: 3 }, true],
+    [{ criteria: 1, profilesAtOnce: 2 }, false],
+    [{ criteria: 2, profilesAtOnce: 3 }, false],
+  ] as const) {
+    const { known, order, read, holds } = setUp(both, { ...few, wide });
+    for (const profile of [1, 1, 2]) await order(profile);
+    expect(await holds(1, 2, 3)).toEqual([true, false, false]);
+    expect(read.length).toBe(isRead ? 3 : 0);
+    expect([1, 2, 3].map((profile) => known.holds(accounts, profile))).toEqual([isRead, isRead, isRead]);
+  }
 });
 
 it('what is too long for memory is evaluated in ClickHouse', async () => {

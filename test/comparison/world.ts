@@ -63,6 +63,7 @@ export const START = Date.UTC(2040, 0, 1);
 const TINY: KnownLimits = {
   profilesAtOnce: 4,
   readAtOnce: 2,
+  wide: { criteria: 3, profilesAtOnce: 6 },
   questionsAtOnce: 60,
   eventsPerProfile: 3,
   facts: 40,
