@@ -8,7 +8,7 @@ import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { evaluatorPartition } from '../storage/topics.ts';
 import type { Answerer } from './answers.ts';
-import { createDays } from './days.ts';
+import { createDays, type DayTurnings } from './days.ts';
 import type { Debts } from './debts.ts';
 import { createForeseen, type ForesightLimits } from './foreseen.ts';
 import type { Looks } from './looks.ts';
@@ -46,7 +46,7 @@ export interface ClockParts {
   answerer: Answerer;
   debts: Debts;
   looks: Looks;
-  foresight: ForesightLimits | undefined;
+  foresight: ForesightLimits;
   signal: AbortSignal;
   /** Whether the account has profiles in the partition. */
   isHere: (account: number) => boolean;
@@ -71,7 +71,7 @@ export function createPartitionClock(
   const isMine = ({ account, profile }: { account: number; profile: number }) =>
     evaluatorPartition(account, profile) === partition;
   const foreseen = createForeseen(clickhouse, parts.looks, isMine, parts.foresight);
-  const days = createDays(clickhouse, registry);
+  const days = createDays(clickhouse, registry, parts.foresight.turnings);
   let through = writer.watermark;
   let saved = writer.watermark;
 
@@ -102,7 +102,8 @@ export function createPartitionClock(
   }
 
   async function settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void> {
-    const open = [...profiles].flatMap(([account, numbers]) => days.of(account, numbers));
+    const open: DayTurnings[] = [];
+    for (const [account, numbers] of profiles) open.push(...(await days.of(account, numbers)));
     const inOrder = [...groupBy(open, ({ at }) => at)].sort(([one], [other]) => one - other);
     for (const [at, together] of inOrder)
       await takeTurnings(

@@ -4,7 +4,14 @@
  * looked at first: so what the day has turned is told as of its beginning, whenever it is told.
  */
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
-import { turnedByDay, type DayChange, type Turned } from './midnights.ts';
+import {
+  movedByDay,
+  turnedByDay,
+  turnedOf,
+  type DayChange,
+  type MovedByDay,
+  type Turned,
+} from './midnights.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
 import { beginningsOf, type Turning } from './turnings.ts';
 
@@ -26,7 +33,7 @@ export interface Days {
     segments: ReadonlyMap<SegmentInForce, boolean>,
   ): void;
   /** What of these profiles may be open, day by day; they are looked at now. */
-  of(account: number, profiles: ReadonlySet<number>): DayTurnings[];
+  of(account: number, profiles: ReadonlySet<number>): Promise<DayTurnings[]>;
   /** The next page, or null: it is still being read. Throws what reading it has failed with. */
   next(): DayTurnings | null;
   /** Whether `next` has something to say. */
@@ -34,8 +41,8 @@ export interface Days {
 }
 
 interface Day {
-  account: number;
-  at: number;
+  change: DayChange;
+  moved: MovedByDay;
   midnights: readonly number[];
   segments: ReadonlyMap<SegmentInForce, boolean>;
   pages: AsyncGenerator<Turned>;
@@ -49,7 +56,11 @@ interface Day {
 /** At some midnights a day begins in all accounts. */
 const READ_AT_ONCE = 2;
 
-export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
+/**
+ * `askedOutright`: what any of its segments may be for profiles that are looked at before their page. Of more, ClickHouse
+ * is asked first which of them there are.
+ */
+export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutright: number): Days {
   const open: Day[] = [];
 
   /** Beside everything else. */
@@ -80,20 +91,26 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
     areOpen: () => open.length > 0,
     since: () => Math.min(...open.flatMap((day) => day.midnights)),
     begin(change, midnights, segments) {
-      const { account, after: at } = change;
-      const pages = turnedByDay(clickhouse, change, segments.keys());
+      const moved = movedByDay(change, segments.keys());
+      const pages = turnedByDay(clickhouse, change, moved);
       const done = new Set<number>();
-      open.push({ account, at, midnights, segments, pages, done, isBegun: false, result: undefined });
+      open.push({ change, moved, midnights, segments, pages, done, isBegun: false, result: undefined });
       beginReading();
     },
-    of: (account, profiles) =>
-      open.flatMap((day) => {
-        if (day.account !== account) return [];
+    async of(account, profiles) {
+      const found: DayTurnings[] = [];
+      for (const day of open.filter(({ change }) => change.account === account)) {
         const left = [...profiles].filter((profile) => !day.done.has(profile));
+        const isMuch = left.length * day.segments.size > askedOutright;
+        const turned: Turned = isMuch
+          ? await turnedOf(clickhouse, day.change, day.moved, left)
+          : left.map((profile) => [profile, day.segments.keys()]);
         for (const profile of left) day.done.add(profile);
-        const found = left.flatMap((profile) => turnings(day, profile, day.segments.keys()));
-        return found.length > 0 ? [{ at: day.at, turnings: found }] : [];
-      }),
+        const open = turned.flatMap(([profile, segments]) => turnings(day, profile, segments));
+        if (open.length > 0) found.push({ at: day.change.after, turnings: open });
+      }
+      return found;
+    },
     next() {
       const [day] = open;
       if (!day?.result) return null;
@@ -102,12 +119,12 @@ export function createDays(clickhouse: ClickHouse, registry: Registry): Days {
       if (turned === null) {
         open.shift();
         beginReading();
-        return { at: day.at, turnings: [] };
+        return { at: day.change.after, turnings: [] };
       }
       readOn(day);
       const left = turned.filter(([profile]) => !day.done.has(profile));
       return {
-        at: day.at,
+        at: day.change.after,
         turnings: left.flatMap(([profile, segments]) => turnings(day, profile, segments)),
       };
     },

@@ -31,9 +31,11 @@ export interface ForesightLimits {
   aheadMs: number;
   /** Crossings that are remembered. */
   crossings: number;
+  /** Of a day that has begun: memberships that are looked at outright when something else happens to profiles. */
+  turnings: number;
 }
 
-export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 50_000 };
+export const FORESIGHT_LIMITS: ForesightLimits = { aheadMs: 120_000, crossings: 50_000, turnings: 1_000 };
 
 /** Of `aheadMs`, what is left of the last stretch when the next one is looked at. */
 const RENEWED_AT = 0.7;
@@ -61,7 +63,7 @@ export function createForeseen(
   clickhouse: ClickHouse,
   looks: Looks,
   isMine: (one: { account: number; profile: number }) => boolean,
-  limits: ForesightLimits = FORESIGHT_LIMITS,
+  limits: Pick<ForesightLimits, 'aheadMs' | 'crossings'> = FORESIGHT_LIMITS,
 ): Foreseen {
   /** One behind the other. */
   let stretches: Stretch[] = [];

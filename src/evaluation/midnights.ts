@@ -8,7 +8,7 @@ import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
 import { periodAt } from './calendars.ts';
 import { moment } from './compile.ts';
-import { createParameters } from './parameters.ts';
+import { createParameters, type Parameters } from './parameters.ts';
 import type { SegmentInForce } from './registry.ts';
 
 /** Beginnings of days, after < instant <= through, epoch milliseconds, ascending. */
@@ -31,13 +31,13 @@ export type Turned = [profile: number, segments: Iterable<SegmentInForce>][];
 const PROFILES_PER_QUERY = 20_000;
 const PROFILES_PER_PAGE = 2_000;
 
-/** Pages of those for whom the beginning of the day may have turned one of the segments; none comes twice for a segment. */
-export async function* turnedByDay(
-  clickhouse: ClickHouse,
-  change: DayChange,
-  segments: Iterable<SegmentInForce>,
-): AsyncGenerator<Turned> {
-  if (change.chunks.length === 0) return;
+/** How the beginning of a day may turn segments: by windows of events that it moves, and otherwise. */
+export interface MovedByDay {
+  windows: readonly MovedWindow[];
+  others: readonly SegmentInForce[];
+}
+
+export function movedByDay(change: DayChange, segments: Iterable<SegmentInForce>): MovedByDay {
   const windows = new Map<string, MovedWindow>();
   const others: SegmentInForce[] = [];
   for (const segment of segments) {
@@ -50,13 +50,45 @@ export async function* turnedByDay(
       known.segments.add(segment);
     }
   }
-  yield* turnedByWindows(clickhouse, change, [...windows.values()]);
+  return { windows: [...windows.values()], others };
+}
+
+/** Pages of those for whom the beginning of the day may have turned one of the segments; none comes twice for a segment. */
+export async function* turnedByDay(
+  clickhouse: ClickHouse,
+  change: DayChange,
+  { windows, others }: MovedByDay,
+): AsyncGenerator<Turned> {
+  if (change.chunks.length === 0) return;
+  yield* turnedByWindows(clickhouse, change, windows);
   for (const segment of others) {
     const profiles = await turnedBetween(clickhouse, segment.condition, change);
     for (let start = 0; start < profiles.length; start += PROFILES_PER_PAGE) {
       yield profiles.slice(start, start + PROFILES_PER_PAGE).map((profile) => [profile, [segment]]);
     }
   }
+}
+
+/** The same of some profiles, whom any segment may have turned that looks at days otherwise. */
+export async function turnedOf(
+  clickhouse: ClickHouse,
+  { account }: DayChange,
+  { windows, others }: MovedByDay,
+  profiles: readonly number[],
+): Promise<Turned> {
+  const found = new Map(profiles.map((profile) => [profile, new Set(others)]));
+  if (windows.length > 0 && profiles.length > 0) {
+    const parameters = createParameters();
+    const sql = selectTurned('events_by_profile', windows, parameters, [
+      `account = ${parameters.add('UInt32', account)}`,
+      `profile IN ${parameters.add('Array(UInt32)', profiles)}`,
+    ]);
+    for (const { profile, numbers } of await query<TurnedRow>(clickhouse, sql, parameters.values)) {
+      const segments = found.get(profile);
+      for (const segment of segmentsOf(numbers, windows)) segments?.add(segment);
+    }
+  }
+  return [...found];
 }
 
 /** Times of a metric's events that have come into a window, or gone out of it: after < t <= through. */
@@ -134,15 +166,56 @@ function turnsWithDay(filter: ValueFilter, { before, after, timeZone }: DayChang
   }
 }
 
+interface TurnedRow {
+  profile: number;
+  /** Places in the windows. */
+  numbers: string[];
+}
+
+function* segmentsOf(numbers: readonly string[], windows: readonly MovedWindow[]): Generator<SegmentInForce> {
+  for (const number of numbers) yield* windows[Number(number)]?.segments ?? [];
+}
+
 async function* turnedByWindows(
   clickhouse: ClickHouse,
   { account, chunks }: DayChange,
   windows: readonly MovedWindow[],
 ): AsyncGenerator<Turned> {
   if (windows.length === 0) return;
+  const parameters = createParameters();
+  const sql = `${selectTurned('events', windows, parameters, [
+    `account = ${parameters.add('UInt32', account)}`,
+    `intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', chunks)}`,
+    'profile >= {from:UInt32}',
+  ])}
+     ORDER BY profile
+     LIMIT ${PROFILES_PER_QUERY}`;
+  for (let from = 0; ;) {
+    const rows = await query<TurnedRow>(
+      clickhouse,
+      sql,
+      { ...parameters.values, from },
+      { timeoutSeconds: 600 },
+    );
+    for (let start = 0; start < rows.length; start += PROFILES_PER_PAGE) {
+      yield rows
+        .slice(start, start + PROFILES_PER_PAGE)
+        .map(({ profile, numbers }) => [profile, new Set(segmentsOf(numbers, windows))]);
+    }
+    if (rows.length < PROFILES_PER_QUERY) return;
+    from = (rows.at(-1)?.profile ?? 0) + 1;
+  }
+}
+
+/** Who has events in the windows, and in which. */
+function selectTurned(
+  table: string,
+  windows: readonly MovedWindow[],
+  parameters: Parameters,
+  conditions: readonly string[],
+): string {
   const byMetric = new Map<number, number[]>();
   const times = new Map<string, string>();
-  const parameters = createParameters();
   windows.forEach(({ metric, after, through }, number) => {
     const numbers = byMetric.get(metric) ?? [];
     byMetric.set(metric, numbers);
@@ -159,13 +232,11 @@ async function* turnedByWindows(
   const starts = counts.map((count) => (behind += count) - count);
   const metrics = parameters.add('Array(UInt32)', [...byMetric.keys()]);
   const bound = (side: 'after' | 'through') => integers(order.map((number) => windows[number]?.[side] ?? 0));
-  const sql = `SELECT profile, groupUniqArray(moved.1) AS numbers
+  return `SELECT profile, groupUniqArray(moved.1) AS numbers
      FROM (
        SELECT profile, metric, toUnixTimestamp64Milli(time) AS t
-       FROM events
-       WHERE account = ${parameters.add('UInt32', account)} AND metric IN ${metrics}
-         AND intDiv(profile, ${2 ** CHUNK_BITS}) IN ${parameters.add('Array(UInt32)', chunks)}
-         AND profile >= {from:UInt32} AND (${[...times.values()].join(' OR ')})
+       FROM ${table}
+       WHERE ${conditions.join(' AND ')} AND metric IN ${metrics} AND (${[...times.values()].join(' OR ')})
      )
      ARRAY JOIN arrayFilter(
        one -> t > one.2 AND t <= one.3,
@@ -175,25 +246,7 @@ async function* turnedByWindows(
          transform(metric, ${metrics}, ${integers(counts)}, toInt64(0))
        )
      ) AS moved
-     GROUP BY profile
-     ORDER BY profile
-     LIMIT ${PROFILES_PER_QUERY}`;
-  for (let from = 0; ;) {
-    const rows = await query<{ profile: number; numbers: string[] }>(
-      clickhouse,
-      sql,
-      { ...parameters.values, from },
-      { timeoutSeconds: 600 },
-    );
-    for (let start = 0; start < rows.length; start += PROFILES_PER_PAGE) {
-      yield rows.slice(start, start + PROFILES_PER_PAGE).map(({ profile, numbers }) => {
-        const segments = numbers.flatMap((number) => [...(windows[Number(number)]?.segments ?? [])]);
-        return [profile, new Set(segments)];
-      });
-    }
-    if (rows.length < PROFILES_PER_QUERY) return;
-    from = (rows.at(-1)?.profile ?? 0) + 1;
-  }
+     GROUP BY profile`;
 }
 
 /**

@@ -18,7 +18,7 @@ import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
 import { questionsOf, type Difference, type Question } from './diff.ts';
-import type { ForesightLimits } from './foreseen.ts';
+import { FORESIGHT_LIMITS, type ForesightLimits } from './foreseen.ts';
 import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from './known-profiles.ts';
 import { createLooks, type Looks } from './looks.ts';
 import { createMembershipCache, createReadMembers, type ReadMembers } from './membership-cache.ts';
@@ -325,7 +325,7 @@ export async function openPartition(
     answerer,
     debts,
     looks,
-    foresight: deps.foresight,
+    foresight: deps.foresight ?? FORESIGHT_LIMITS,
     signal,
     isHere: (account) => present.has(account),
     chunksOf,

@@ -8,12 +8,15 @@ import { createRegistry, type SegmentInForce } from '../../src/evaluation/regist
 import { until } from '../../src/runtime/until.ts';
 import { criteriaOf, normalise } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
-import { connectClickHouse, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import type { EventRecord } from '../../src/ingest/records.ts';
+import { eventKey, eventLine, uuidOf } from '../../src/ingest/rows.ts';
+import { connectClickHouse, insertLines, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { useEngines } from '../support/engines.ts';
 
 const engines = useEngines();
 const MIDNIGHT = Date.UTC(2026, 5, 1);
+const DAY = 86_400_000;
 const ACCOUNTS = 20;
 let clickhouse: ClickHouse;
 
@@ -23,12 +26,14 @@ beforeAll(async () => {
 });
 afterAll(() => clickhouse.close());
 
-function daily(account: number): SegmentInForce {
-  const parsed = parseCondition({ event: { metric: 'Seen', within: { calendar: 'TODAY' } } });
+const seen = (metric: string) => ({ event: { metric, within: { calendar: 'TODAY' } } });
+
+function daily(account: number, number = account, input: object = seen('Seen')): SegmentInForce {
+  const parsed = parseCondition(input);
   assert(parsed.ok);
   const condition = normalise(parsed.condition);
   const [own, criteria] = [condition, criteriaOf(condition)];
-  return { account, segment: account, version: 1, own, references: new Set(), condition, criteria };
+  return { account, segment: number, version: 1, own, references: new Set(), condition, criteria };
 }
 
 it('a few are read at a time, and all of them in the end', async () => {
@@ -44,7 +49,7 @@ it('a few are read at a time, and all of them in the end', async () => {
     },
   }) as ClickHouse['client'];
   const registry = createRegistry();
-  const days = createDays({ ...clickhouse, client }, registry);
+  const days = createDays({ ...clickhouse, client }, registry, 0);
   for (let account = 1; account <= ACCOUNTS; account++) {
     const segment = daily(account);
     registry.put(segment);
@@ -58,4 +63,47 @@ it('a few are read at a time, and all of them in the end', async () => {
   }
   expect(most).toBeLessThanOrEqual(2);
   expect(read).toBe(ACCOUNTS);
+});
+
+it('whoever something else happens to is asked about what the day has moved for them, or about all if that is little', async () => {
+  const account = 100;
+  const birthday = {
+    property: { path: 'properties.born', filter: { date: { anniversary: { today: true } } } },
+  };
+  const segments = [daily(account, 1), daily(account, 2, seen('Other')), daily(account, 3, birthday)];
+  const lines = [
+    [7, 1],
+    [7, MIDNIGHT - DAY - 1],
+    [8, MIDNIGHT - 1],
+  ].map(([profile = 0, time = 0]) => {
+    const id = uuidOf(eventKey(`${profile} ${time}`));
+    const event = {
+      account,
+      uniqueId: id,
+      value: null,
+      currency: null,
+      properties: {},
+      time,
+      arrivedAt: time,
+    };
+    return eventLine(event as unknown as EventRecord, { event: id, metric: 1, profile }, new Map());
+  });
+  await insertLines(clickhouse, 'events', lines, 'moved');
+  const registry = createRegistry();
+  for (const segment of segments) registry.put(segment);
+  const place = { account, metrics: new Map([['Seen', 1]]), timeZone: 'UTC', chunks: [0] };
+  const askedAbout = async (askedOutright: number) => {
+    const days = createDays(clickhouse, registry, askedOutright);
+    days.begin(
+      { ...place, before: MIDNIGHT - 1, after: MIDNIGHT },
+      [MIDNIGHT],
+      new Map(segments.map((segment) => [segment, true])),
+    );
+    const [day, ...others] = await days.of(account, new Set([7, 8]));
+    expect(others).toEqual([]);
+    expect(await days.of(account, new Set([7, 8]))).toEqual([]);
+    return day?.turnings.map(({ profile, segment }) => `${profile}: ${segment.segment}`);
+  };
+  expect(await askedAbout(5)).toEqual(['7: 3', '8: 3', '8: 1']);
+  expect(await askedAbout(6)).toEqual(['7: 1', '7: 2', '7: 3', '8: 1', '8: 2', '8: 3']);
 });

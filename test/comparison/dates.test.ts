@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countAudience } from '../../src/evaluation/audience.ts';
 import { createSegment } from '../../src/evaluation/definitions.ts';
 import { startOfDay } from '../../src/segments/calendar.ts';
-import { turnedByDay } from '../../src/evaluation/midnights.ts';
+import { movedByDay, turnedByDay } from '../../src/evaluation/midnights.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { criteriaOf, normalise, parseCondition } from '../../src/segments/index.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
@@ -301,7 +301,11 @@ test('only on a day that begins a month is anybody compared for a birthday of th
   ] as const) {
     const after = Date.parse(midnight);
     const change = { account, metrics: new Map(), timeZone: 'UTC', chunks: [0], before: after - 1, after };
-    for await (const page of turnedByDay({ ...world.clickhouse, client }, change, [segment])) {
+    for await (const page of turnedByDay(
+      { ...world.clickhouse, client },
+      change,
+      movedByDay(change, [segment]),
+    )) {
       assert.fail(`nobody is there: ${JSON.stringify(page)}`);
     }
     expect(asked.splice(0).length).toBe(statements);

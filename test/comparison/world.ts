@@ -70,9 +70,9 @@ const TINY: KnownLimits = {
 };
 /** Time goes on by seconds or by months here: far ahead, as it is, and soon too much for what may be remembered. */
 const FORESIGHTS: readonly ForesightLimits[] = [
-  { aheadMs: 30 * 86_400_000, crossings: 50_000 },
+  { aheadMs: 30 * 86_400_000, crossings: 50_000, turnings: 0 },
   FORESIGHT_LIMITS,
-  { aheadMs: 86_400_000, crossings: 20 },
+  { aheadMs: 86_400_000, crossings: 20, turnings: 3 },
 ];
 const LATE_MS = [0, 300, 30, 0, 100];
 const SETTLE_WITHIN_MS = 20_000;
