@@ -3,7 +3,7 @@
  * whose time has come, or with a date that is just as far away. A slice of the time-ordered projection, or of the table
  * of dates, per length, a few granules each.
  */
-import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { query, type ClickHouse, type QueryOptions } from '../storage/clickhouse/connect.ts';
 import { moment } from './compile.ts';
 import { departuresIn, departuresOfProfiles } from './departures.ts';
 import { createParameters, type Parameters } from './parameters.ts';
@@ -50,9 +50,10 @@ export async function* findCrossings(
   clickhouse: ClickHouse,
   slices: readonly Slice[],
   present: number,
+  options: QueryOptions = {},
 ): AsyncGenerator<CrossingProfile[]> {
   for (const group of together(slices)) {
-    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)], present);
+    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)], present, options);
   }
 }
 
@@ -103,13 +104,14 @@ async function* crossingsOf(
   clickhouse: ClickHouse,
   parts: readonly Part[],
   present: number,
+  options: QueryOptions = {},
 ): AsyncGenerator<CrossingProfile[]> {
   for (let from: Place = { account: 0, profile: 0 }; ;) {
     const found = new Map<string, CrossingProfile>();
     // Behind the last profile of a full reading there may be more in that part: there the next round begins.
     let through: Place | null = null;
     for (const part of parts) {
-      const read = await readFrom(clickhouse, part, from, present);
+      const read = await readFrom(clickhouse, part, from, present, options);
       for (const { account, profile, crossings } of read) {
         const key = `${account}:${profile}`;
         const before = found.get(key)?.crossings ?? [];
@@ -157,6 +159,7 @@ async function readFrom(
   part: Part,
   from: Place,
   present: number,
+  options: QueryOptions,
 ): Promise<CrossingProfile[]> {
   const parameters = createParameters();
   const now = parameters.add('Int64', present);
@@ -178,6 +181,7 @@ async function readFrom(
      ORDER BY account, profile
      LIMIT ${PROFILES_PER_READ}`,
     parameters.values,
+    options,
   );
   return rows.map(({ account, profile, crossings }) => ({
     account,

@@ -160,6 +160,7 @@ export function createForeseen(
           if (coming === stretch && stretch.size > limits.crossings) giveUp();
           return coming === stretch;
         },
+        isUrgent: false,
       });
       if (coming === stretch) keep(stretch);
     } catch {
@@ -197,6 +198,7 @@ export function createForeseen(
         }
         return isKept();
       },
+      isUrgent: true,
     });
     if (isKept()) {
       keep(stretch);

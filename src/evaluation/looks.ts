@@ -16,19 +16,24 @@ export interface Wanted {
   slices: readonly Slice[];
   /** Whatever others want is among it. False: no more. */
   take: (page: readonly CrossingProfile[]) => boolean;
+  /** Somebody waits for it. */
+  isUrgent: boolean;
 }
 
 /** Resolves when everything has been handed over. */
 export type Looks = (wanted: Wanted) => Promise<void>;
 
 const MOST_TOGETHER = 64;
+/** Ahead of its time it must not keep from ClickHouse what others wait for. */
+const AT_LEISURE = { timeoutSeconds: 120, settings: { max_threads: 1 } };
 
 export function createLooks(clickhouse: ClickHouse): Looks {
   const ask = gathered({ atOnce: 1, most: MOST_TOGETHER }, async (all: readonly Wanted[]) => {
     for (const group of ofSameTime(all)) {
       let takers = group.map(({ take }) => take);
       const slices = unionOf(group);
-      for await (const page of findCrossings(clickhouse, slices, slices[0]?.after ?? 0)) {
+      const options = group.some(({ isUrgent }) => isUrgent) ? {} : AT_LEISURE;
+      for await (const page of findCrossings(clickhouse, slices, slices[0]?.after ?? 0, options)) {
         takers = takers.filter((take) => take(page));
         if (takers.length === 0) break;
       }
