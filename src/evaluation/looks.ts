@@ -6,7 +6,7 @@
  * matter how much later the look begins.
  */
 import { gathered } from '../runtime/gathered.ts';
-import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import type { ClickHouse, QueryOptions } from '../storage/clickhouse/connect.ts';
 import { findCrossings, type CrossingProfile } from './crossings.ts';
 import { edgeName, type Edge } from './registry.ts';
 import type { Slice } from './slice.ts';
@@ -28,19 +28,20 @@ const MOST_TOGETHER = 64;
 const AT_LEISURE = { timeoutSeconds: 120, settings: { max_threads: 1 } };
 
 export function createLooks(clickhouse: ClickHouse): Looks {
-  const ask = gathered({ atOnce: 1, most: MOST_TOGETHER }, async (all: readonly Wanted[]) => {
-    for (const group of ofSameTime(all)) {
-      let takers = group.map(({ take }) => take);
-      const slices = unionOf(group);
-      const options = group.some(({ isUrgent }) => isUrgent) ? {} : AT_LEISURE;
-      for await (const page of findCrossings(clickhouse, slices, slices[0]?.after ?? 0, options)) {
-        takers = takers.filter((take) => take(page));
-        if (takers.length === 0) break;
+  const asking = (options: QueryOptions) =>
+    gathered({ atOnce: 1, most: MOST_TOGETHER }, async (all: readonly Wanted[]) => {
+      for (const group of ofSameTime(all)) {
+        let takers = group.map(({ take }) => take);
+        const slices = unionOf(group);
+        for await (const page of findCrossings(clickhouse, slices, slices[0]?.after ?? 0, options)) {
+          takers = takers.filter((take) => take(page));
+          if (takers.length === 0) break;
+        }
       }
-    }
-    return all.map(() => undefined);
-  });
-  return async (wanted) => void (await ask([wanted]));
+      return all.map(() => undefined);
+    });
+  const [urgent, atLeisure] = [asking({}), asking(AT_LEISURE)];
+  return async (wanted) => void (await (wanted.isUrgent ? urgent : atLeisure)([wanted]));
 }
 
 function ofSameTime(all: readonly Wanted[]): Wanted[][] {
