@@ -7,9 +7,3 @@ CREATE TABLE IF NOT EXISTS membership_inserts (
   PRIMARY KEY (token, partition_no),
   KEY by_partition (partition_no, insert_from)
 );
-
--- Of those that were under way before: each carried one partition, under this token.
-INSERT IGNORE INTO membership_inserts (token, partition_no, insert_from)
-SELECT DISTINCT CONCAT('membership:', partition_no, ':', insert_from), partition_no, insert_from
-FROM membership_ahead
-WHERE insert_from IS NOT NULL;

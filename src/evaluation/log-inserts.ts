@@ -35,22 +35,35 @@ interface Share {
   entries: readonly LogEntry[];
 }
 
-/** Takes shares of the next insert, when it begins; resolves when ClickHouse has them. Throws Fenced. */
-export type SendShare = (owner: PartitionOwner, take: () => readonly LogEntry[]) => Promise<void>;
+/** A writer's place in the next insert. */
+interface Waiting {
+  owner: PartitionOwner;
+  /** What goes with it: asked when it begins. */
+  take: () => readonly LogEntry[];
+  /** It has not arrived. Told before any other insert begins. */
+  failed: (error: unknown) => void;
+}
+
+/** Resolves when the insert has ended. */
+export type SendShare = (waiting: Waiting) => Promise<void>;
 
 /** For all writers of a process; the server is of all their partitions. */
 export function createSendShare(deps: Deps): SendShare {
-  type Waiting = { owner: PartitionOwner; take: () => readonly LogEntry[] };
-  const send = gathered<Waiting, PromiseSettledResult<void>>({ atOnce: 1, most: 100 }, (waiting) =>
-    insertTogether(
-      deps,
-      waiting.map(({ owner, take }) => ({ owner, entries: take() })),
-    ),
-  );
-  return async (owner, take) => {
-    const [result] = await send([{ owner, take }]);
-    if (result?.status === 'rejected') throw result.reason;
-  };
+  const send = gathered<Waiting, void>({ atOnce: 1, most: 100 }, async (waiting) => {
+    const shares = waiting.map((one) => ({ ...one, entries: one.take() }));
+    const full = shares.filter(({ entries }) => entries.length > 0);
+    try {
+      const results = await insertTogether(deps, full);
+      full.forEach(({ failed }, i) => {
+        const result = results[i];
+        if (result?.status === 'rejected') failed(result.reason);
+      });
+    } catch (error) {
+      for (const { failed } of full) failed(error);
+    }
+    return waiting.map(() => undefined);
+  });
+  return async (waiting) => void (await send([waiting]));
 }
 
 export function createLogInserts(send: SendShare, owner: PartitionOwner): LogInserts {
@@ -65,18 +78,20 @@ export function createLogInserts(send: SendShare, owner: PartitionOwner): LogIns
   /** Also while an insert is under way: otherwise who was in that one would miss the next. */
   async function queue(): Promise<void> {
     let taken = 0;
-    try {
-      await send(owner, () => {
+    await send({
+      owner,
+      take() {
+        isQueued = false;
+        // What is behind something that has not arrived must not arrive before it.
+        if (failure) return [];
         const entries = ahead;
         ahead = [];
-        isQueued = false;
         taken = entries.length;
         return entries;
-      });
-      arrived += taken;
-    } catch (error) {
-      failure ??= { error };
-    }
+      },
+      failed: (error) => void (failure = { error }),
+    });
+    if (!failure) arrived += taken;
   }
 
   function check(): void {

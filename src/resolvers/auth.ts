@@ -31,6 +31,8 @@ const REMEMBERED_MS = 2_000;
 const CHECKED_EVERY_MS = 1_000;
 /** Then it is looked up again all the same, which notes its use. */
 const LOOKED_UP_EVERY_MS = 60_000;
+/** Other processes note it too. */
+const USE_NOTED_EVERY_MS = 30_000;
 const MAX_REMEMBERED = 10_000;
 
 interface Remembered {
@@ -59,7 +61,7 @@ export function createAuthenticator({
     const row = await findKey(mysql.db, hash);
     if (row === null) return null;
     const now = clock.now();
-    const since = now - LOOKED_UP_EVERY_MS;
+    const since = now - USE_NOTED_EVERY_MS;
     if (row.lastUsedAt === null || row.lastUsedAt < since) {
       noteKeyUse(mysql.db, row.id, now, since).catch((error: unknown) =>
         logger.debug({ err: error }, 'the use of a key could not be noted'),

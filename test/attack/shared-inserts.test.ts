@@ -1,5 +1,7 @@
 /** An insert that carries the entries of several partitions, cut off at any place, and taken up by any of their owners. */
+import { and, eq } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { insertEntries } from '../../src/evaluation/log-inserts.ts';
 import { storedMemberships } from '../../src/evaluation/memberships.ts';
 import {
   createWritersShare,
@@ -11,10 +13,12 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { encodeEntries, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { Fenced } from '../../src/storage/mysql/evaluators.ts';
+import { createPutAhead } from '../../src/storage/mysql/membership-ahead.ts';
 import { membershipAhead, membershipInserts } from '../../src/storage/mysql/schema.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
@@ -64,12 +68,18 @@ function watched(around: (number: number, insert: () => Promise<unknown>) => Pro
 }
 
 /** Three writers, of whom the second insert carries an entry each; it begins when `go` is called. */
-async function together(around: (insert: () => Promise<unknown>) => Promise<unknown>) {
+async function together(
+  around: (insert: () => Promise<unknown>) => Promise<unknown>,
+  first = (insert: () => Promise<unknown>) => insert(),
+) {
   segment += 1;
   let go: () => void = () => {};
   const held = new Promise<void>((resolve) => (go = resolve));
   const its = watched(async (number, insert) => {
-    if (number === 0) await held;
+    if (number === 0) {
+      await held;
+      return first(insert);
+    }
     return number === 1 ? around(insert) : insert();
   });
   const share: WritersShare = createWritersShare(its);
@@ -83,13 +93,17 @@ async function together(around: (insert: () => Promise<unknown>) => Promise<unkn
   return { go, written };
 }
 
-async function expectOnce(): Promise<void> {
+async function arrived(): Promise<[profile: number, times: number][]> {
   const rows = await query<{ profile: number; times: string }>(
     clickhouse,
     `SELECT profile, count() AS times FROM membership_log WHERE account = ${ACCOUNT} AND segment = ${segment}
      GROUP BY profile ORDER BY profile`,
   );
-  expect(rows.map(({ profile, times }) => [profile, Number(times)])).toEqual([
+  return rows.map(({ profile, times }) => [profile, Number(times)]);
+}
+
+async function expectOnce(): Promise<void> {
+  expect(await arrived()).toEqual([
     [1, 1],
     [10, 1],
     [11, 1],
@@ -130,6 +144,43 @@ it.each(
   for (const result of await written())
     expect(result).toMatchObject({ status: 'rejected', reason: { cause: { message: 'cut off' } } });
   for (const partition of order) await takeOver(deps(), partition);
+  await expectOnce();
+});
+
+it('what waits behind an insert that fails does not arrive before it, and keeps nobody else', async () => {
+  const { go, written } = await together(
+    (insert) => insert(),
+    () => Promise.reject(new Error('cut off')),
+  );
+  go();
+  expect((await written()).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+  expect(await arrived()).toEqual([
+    [11, 1],
+    [12, 1],
+  ]);
+  await takeOver(deps(), 0);
+  await expectOnce();
+});
+
+it('an insert of an older version, whose token is known from its rows only, is repeated as it was', async () => {
+  segment += 1;
+  const owner = await takeOver(deps(), 3);
+  const row = (sequence: number, profile: number): LogEntry => ({
+    ...{ ...entered(profile), partition: 3, sequence, evaluatedAt: 1_000 },
+  });
+  const putAhead = createPutAhead(mysql);
+  // The first is there already; what was put down behind it has not set out.
+  await insertEntries({ clickhouse }, 'membership:3:1', [{ owner: owner.owner, entries: [row(1, 1)] }]);
+  for (const [i, profile] of [1, 10, 11, 12].entries()) {
+    const entries = encodeEntries([row(1 + i, profile)]);
+    await putAhead(owner.owner, [{ account: ACCOUNT, firstSequence: 1 + i, entries }]);
+  }
+  const { partition } = membershipAhead;
+  await mysql.db
+    .update(membershipAhead)
+    .set({ insertFrom: 1 })
+    .where(and(eq(partition, 3), eq(membershipAhead.firstSequence, 1)));
+  await takeOver(deps(), 3);
   await expectOnce();
 });
 

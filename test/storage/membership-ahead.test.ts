@@ -61,7 +61,5 @@ it('what is too much for one statement is put down all the same', async () => {
     Array.from({ length: 12_000 }, (_, i) => ({ ...rowOf(partition), firstSequence: 100 + i }));
   await Promise.all(owners.map((owner) => putAhead(owner, many(owner.partition))));
   const put = await Promise.all(owners.map(({ partition }) => readAhead(mysql, partition)));
-  expect(put.map((rows) => rows.length)).toEqual(
-    [12_001, 12_001, 12_000, 12_001],
-  );
+  expect(put.map((rows) => rows.length)).toEqual([12_001, 12_001, 12_000, 12_001]);
 });

@@ -180,7 +180,16 @@ const carried = and(
 );
 
 /** In their order. */
-export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
+export async function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
+  // Inserts of an older version of Tidemark carried one partition, and their token was not written down.
+  await mysql.db.execute(sql`
+    INSERT IGNORE INTO membership_inserts (token, partition_no, insert_from)
+    SELECT DISTINCT CONCAT('membership:', ahead.partition_no, ':', ahead.insert_from), ahead.partition_no,
+      ahead.insert_from
+    FROM membership_ahead AS ahead
+      LEFT JOIN membership_inserts AS carried
+        ON carried.partition_no = ahead.partition_no AND carried.insert_from = ahead.insert_from
+    WHERE ahead.partition_no = ${partition} AND ahead.insert_from IS NOT NULL AND carried.token IS NULL`);
   return mysql.db
     .select({ entries: membershipAhead.entries, token: membershipInserts.token })
     .from(membershipAhead)
