@@ -17,7 +17,7 @@ import {
 } from '../../src/storage/mysql/schema.ts';
 import { EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
 import { chance, DAY_MS, inSlices, LONG, needRoom, numbers, untilMerged } from '../lib/generate.ts';
-import { EMPTY_MAPS, LARGE_BLOCKS, LARGEST_MERGE } from './data.ts';
+import { EMPTY_MAPS, LARGE_BLOCKS, limitMerges } from './data.ts';
 
 export interface ClockPlan {
   profiles: number;
@@ -95,10 +95,7 @@ export async function makeClockData(
   }
   // Histories are merged as far as ClickHouse does by itself: those who cross an edge are strangers, each in a granule of
   // their own (decision 12).
-  await command(
-    clickhouse,
-    `ALTER TABLE events MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${LARGEST_MERGE}`,
-  );
+  await limitMerges(clickhouse, ['events']);
   const make = (sql: string, values: Record<string, number | number[]>) =>
     command(clickhouse, sql, { account, ...values }, { ...LONG, settings: LARGE_BLOCKS });
   await inSlices(profiles, PROFILES_PER_INSERT, async (from, count) => {

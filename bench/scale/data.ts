@@ -19,7 +19,7 @@ export const QUIET_MS = 2 * 3_600_000;
 
 const ROWS_PER_INSERT = 4_000_000;
 const AT_ONCE = 2;
-export const LARGEST_MERGE = 64_000_000;
+const LARGEST_MERGE = 64_000_000;
 const PROFILES_PER_INSERT = 4_000_000;
 /** With everything that is kept of it, in both orders and the projection, and room for merges. */
 const BYTES_PER_EVENT = 60;
@@ -88,6 +88,16 @@ export const PEER: Pick<ScalePlan, 'metrics' | 'attributes'> = {
   ],
 };
 
+/** Merging rows that nobody changes any more takes longer than making them. */
+export async function limitMerges(clickhouse: ClickHouse, tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    await command(
+      clickhouse,
+      `ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${LARGEST_MERGE}`,
+    );
+  }
+}
+
 /** Fills an empty account. `folder` is where ClickHouse keeps its files; null: its disk is not looked at. */
 export async function makeScaleData(
   { mysql, clickhouse }: { mysql: MySql; clickhouse: ClickHouse },
@@ -107,13 +117,7 @@ export async function makeScaleData(
     const [made] = await mysql.db.insert(metrics).values({ account, name, firstSeenAt: now });
     ids.set(name, made.insertId);
   }
-  // Merging rows that nobody changes any more takes longer than making them.
-  for (const table of plan.mergesHistories ? ['events'] : ['events', 'events_by_profile']) {
-    await command(
-      clickhouse,
-      `ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${LARGEST_MERGE}`,
-    );
-  }
+  await limitMerges(clickhouse, plan.mergesHistories ? ['events'] : ['events', 'events_by_profile']);
   const make = (sql: string, values: Record<string, number>) =>
     command(clickhouse, sql, { account, ...values }, { ...LONG, settings: LARGE_BLOCKS });
   await inSlices(profiles, PROFILES_PER_INSERT, (from, count) => make(profilesSql, { from, count }));

@@ -102,6 +102,7 @@ export function createPartitionClock(
   }
 
   async function settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void> {
+    if (!days.areOpen()) return;
     const open: DayTurnings[] = [];
     for (const [account, numbers] of profiles) open.push(...(await days.of(account, numbers)));
     const inOrder = [...groupBy(open, ({ at }) => at)].sort(([one], [other]) => one - other);

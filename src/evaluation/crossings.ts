@@ -3,6 +3,7 @@
  * whose time has come, or with a date that is just as far away. A slice of the time-ordered projection, or of the table
  * of dates, per length, a few granules each.
  */
+import { inPages } from '../runtime/in-pages.ts';
 import { query, type ClickHouse, type QueryOptions } from '../storage/clickhouse/connect.ts';
 import { moment } from './compile.ts';
 import { departuresIn, departuresOfProfiles } from './departures.ts';
@@ -122,9 +123,7 @@ async function* crossingsOf(
     }
     const end = through;
     const whole = [...found.values()].filter((one) => end === null || ofPlaces(one, end) <= 0).sort(ofPlaces);
-    for (let start = 0; start < whole.length; start += PROFILES_PER_PAGE) {
-      yield whole.slice(start, start + PROFILES_PER_PAGE);
-    }
+    yield* inPages(whole, PROFILES_PER_PAGE);
     if (end === null) return;
     from = { account: end.account, profile: end.profile + 1 };
   }

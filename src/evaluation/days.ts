@@ -106,8 +106,8 @@ export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutr
           ? await turnedOf(clickhouse, day.change, day.moved, left)
           : left.map((profile) => [profile, day.segments.keys()]);
         for (const profile of left) day.done.add(profile);
-        const open = turned.flatMap(([profile, segments]) => turnings(day, profile, segments));
-        if (open.length > 0) found.push({ at: day.change.after, turnings: open });
+        const asked = turned.flatMap(([profile, segments]) => turnings(day, profile, segments));
+        if (asked.length > 0) found.push({ at: day.change.after, turnings: asked });
       }
       return found;
     },

@@ -6,6 +6,7 @@
  * A stretch is looked at when ClickHouse has everything that was taken before; whatever is taken later is noted. What
  * the news leave open, and what has come since, is looked for at the next look of the clock, to the end of the stretch.
  */
+import { inPages } from '../runtime/in-pages.ts';
 import { instantOfDate, readDate } from '../segments/dates.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
@@ -63,7 +64,7 @@ export function createForeseen(
   clickhouse: ClickHouse,
   looks: Looks,
   isMine: (one: { account: number; profile: number }) => boolean,
-  limits: Pick<ForesightLimits, 'aheadMs' | 'crossings'> = FORESIGHT_LIMITS,
+  limits: ForesightLimits = FORESIGHT_LIMITS,
 ): Foreseen {
   /** One behind the other. */
   let stretches: Stretch[] = [];
@@ -202,8 +203,7 @@ export function createForeseen(
     });
     if (isKept()) {
       keep(stretch);
-      for (let start = 0; start < now.length; start += PROFILES_AT_ONCE)
-        yield now.slice(start, start + PROFILES_AT_ONCE);
+      yield* inPages(now, PROFILES_AT_ONCE);
       return;
     }
     // More than may be remembered: page by page, and no further than it must be.

@@ -256,7 +256,7 @@ export function createKnownProfiles(
     cheap,
     costly,
     others,
-  }: Omit<Asked, 'criteria' | 'questions'> &
+  }: Pick<Asked, 'scope' | 'subjects'> &
     Record<'cheap' | 'costly', Criterion[]> & { others: readonly Subject[] }) {
     const [ofOthers, ofAll] = await Promise.all([
       others.length === 0 ? null : evaluateSubjects(clickhouse, scope, others, cheap),

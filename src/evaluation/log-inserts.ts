@@ -50,16 +50,15 @@ export type SendShare = (waiting: Waiting) => Promise<void>;
 /** For all writers of a process; the server is of all their partitions. */
 export function createSendShare(deps: Deps): SendShare {
   const send = gathered<Waiting, void>({ atOnce: 1, most: 100 }, async (waiting) => {
-    const shares = waiting.map((one) => ({ ...one, entries: one.take() }));
-    const full = shares.filter(({ entries }) => entries.length > 0);
+    const shares = waiting
+      .map((one) => ({ ...one, entries: one.take() }))
+      .filter(({ entries }) => entries.length > 0);
     try {
-      const results = await insertTogether(deps, full);
-      full.forEach(({ failed }, i) => {
-        const result = results[i];
-        if (result?.status === 'rejected') failed(result.reason);
-      });
+      if (!(await insertTogether(deps, shares))) {
+        await Promise.all(shares.map((share) => insertAlone(deps, share).catch(share.failed)));
+      }
     } catch (error) {
-      for (const { failed } of full) failed(error);
+      for (const { failed } of shares) failed(error);
     }
     return waiting.map(() => undefined);
   });
@@ -118,37 +117,28 @@ export function createLogInserts(send: SendShare, owner: PartitionOwner): LogIns
   };
 }
 
-/** A new insert of what has not set out yet. Whoever is fenced fails alone. */
-async function insertTogether(deps: Deps, shares: readonly Share[]): Promise<PromiseSettledResult<void>[]> {
-  const [first] = shares;
-  if (!first) return [];
-  const token = tokenOf(first.owner.partition, first.entries);
+/** A new insert of what has not set out yet. False, and nothing has, if one of the writers has been fenced. */
+async function insertTogether(deps: Deps, shares: readonly Share[]): Promise<boolean> {
   const begun = shares.map(({ owner, entries }) => ({ owner, ...spanOf(entries) }));
-  if (await beginInsert(deps.mysql, token, begun)) {
-    await insertEntries(deps, token, shares);
-    await endInsert(deps.mysql, token);
-    return shares.map(() => ({ status: 'fulfilled', value: undefined }));
-  }
-  const { partition } = first.owner;
-  if (shares.length === 1) throw new Fenced(`evaluator partition ${partition} has a newer owner`);
-  return Promise.allSettled(shares.map((share) => insertAlone(deps, share)));
+  const [first] = begun;
+  if (!first) return true;
+  const token = tokenOf(first.owner.partition, first.from);
+  if (!(await beginInsert(deps.mysql, token, begun))) return false;
+  await insertEntries(deps, token, shares);
+  await endInsert(deps.mysql, token);
+  return true;
 }
 
 /** A new insert of what one writer has. Throws Fenced. */
 export async function insertAlone(deps: Deps, share: Share): Promise<void> {
-  if (share.entries.length > 0) await insertTogether(deps, [share]);
+  if (!(await insertTogether(deps, [share])))
+    throw new Fenced(`evaluator partition ${share.owner.partition} has a newer owner`);
 }
 
 /** Repeats an insert that may have been cut off, or be under way still; whatever it carries has arrived then. */
 export async function repeatInsert(deps: Deps, token: string, epoch: number): Promise<void> {
-  const byPartition = new Map<number, LogEntry[]>();
-  for (const entry of (await readInsert(deps.mysql, token)).flatMap(decodeEntries)) {
-    const entries = byPartition.get(entry.partition) ?? [];
-    byPartition.set(entry.partition, entries);
-    entries.push(entry);
-  }
-  const shares = [...byPartition].map(([partition, entries]) => ({ owner: { partition, epoch }, entries }));
-  await insertEntries(deps, token, shares);
+  const entries = (await readInsert(deps.mysql, token)).flatMap(decodeEntries);
+  await insertEntries(deps, token, [{ owner: { epoch }, entries }]);
   await endInsert(deps.mysql, token);
 }
 
@@ -156,15 +146,15 @@ export async function repeatInsert(deps: Deps, token: string, epoch: number): Pr
 export async function insertEntries(
   { clickhouse }: Pick<Deps, 'clickhouse'>,
   token: string,
-  shares: readonly Share[],
+  shares: readonly { owner: Pick<PartitionOwner, 'epoch'>; entries: readonly LogEntry[] }[],
 ): Promise<void> {
   const lines = shares.flatMap(({ owner, entries }) => entries.map((entry) => logLine(entry, owner.epoch)));
   await insertLines(clickhouse, 'membership_log', lines, token);
 }
 
 /** Nothing else has it: the sequences of a partition are used once. */
-export function tokenOf(partition: number, [first]: readonly LogEntry[]): string {
-  return `membership:${partition}:${first?.sequence ?? 0}`;
+export function tokenOf(partition: number, firstSequence: number): string {
+  return `membership:${partition}:${firstSequence}`;
 }
 
 function spanOf(entries: readonly LogEntry[]): { from: number; nextSequence: number; latest: number } {

@@ -1,4 +1,5 @@
 /** What has become of profiles while the first members of a segment were being computed, by what is stored. */
+import { inPages } from '../runtime/in-pages.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
@@ -42,8 +43,7 @@ export async function holdingAt(
   subjects: readonly Subject[],
 ): Promise<Set<number>> {
   const found = new Set<number>();
-  for (let start = 0; start < subjects.length; start += PROFILES_PER_ROUND) {
-    const page = subjects.slice(start, start + PROFILES_PER_ROUND);
+  for (const page of inPages(subjects, PROFILES_PER_ROUND)) {
     const [truths, gone] = await Promise.all([
       evaluateSubjects(clickhouse, scope, page, segment.criteria),
       goneProfiles(mysql.db, new Map([[scope.account, page.map(({ profile }) => profile)]])),

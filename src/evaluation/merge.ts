@@ -1,4 +1,5 @@
 /** After merges: the sources' events are counted for the targets. */
+import { inPages } from '../runtime/in-pages.ts';
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../runtime/clock.ts';
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -31,9 +32,7 @@ export async function copyEvents(
 ): Promise<void> {
   const name = `copy-${deps.clickhouse.database}-${partition}-`;
   await untilEnded(deps, name);
-  for (let start = 0; start < merges.length; start += MERGES_PER_COPY) {
-    await copy(deps.clickhouse, name, account, merges.slice(start, start + MERGES_PER_COPY));
-  }
+  for (const page of inPages(merges, MERGES_PER_COPY)) await copy(deps.clickhouse, name, account, page);
 }
 
 /** A statement outlives the process that sent it: what a predecessor has begun could copy the same events beside us. */

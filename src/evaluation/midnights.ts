@@ -1,4 +1,5 @@
 /** What the beginning of a day on the account's calendar may have changed, besides what crosses an edge of its own. */
+import { inPages } from '../runtime/in-pages.ts';
 import { dayOf, monthOf, startOfDay } from '../segments/calendar.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { metricsOf } from '../segments/touch.ts';
@@ -63,9 +64,8 @@ export async function* turnedByDay(
   yield* turnedByWindows(clickhouse, change, windows);
   for (const segment of others) {
     const profiles = await turnedBetween(clickhouse, segment.condition, change);
-    for (let start = 0; start < profiles.length; start += PROFILES_PER_PAGE) {
-      yield profiles.slice(start, start + PROFILES_PER_PAGE).map((profile) => [profile, [segment]]);
-    }
+    for (const page of inPages(profiles, PROFILES_PER_PAGE))
+      yield page.map((profile) => [profile, [segment]]);
   }
 }
 
@@ -197,10 +197,8 @@ async function* turnedByWindows(
       { ...parameters.values, from },
       { timeoutSeconds: 600 },
     );
-    for (let start = 0; start < rows.length; start += PROFILES_PER_PAGE) {
-      yield rows
-        .slice(start, start + PROFILES_PER_PAGE)
-        .map(({ profile, numbers }) => [profile, new Set(segmentsOf(numbers, windows))]);
+    for (const page of inPages(rows, PROFILES_PER_PAGE)) {
+      yield page.map(({ profile, numbers }) => [profile, new Set(segmentsOf(numbers, windows))]);
     }
     if (rows.length < PROFILES_PER_QUERY) return;
     from = (rows.at(-1)?.profile ?? 0) + 1;

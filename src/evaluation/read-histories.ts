@@ -1,5 +1,6 @@
 /** Reads the histories of profiles, for all partitions of a process together. */
 import { gathered } from '../runtime/gathered.ts';
+import { inPages } from '../runtime/in-pages.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { goneProfiles } from '../storage/mysql/profiles.ts';
@@ -31,8 +32,7 @@ export function createHistories({ clickhouse, mysql }: Stores, eventsPerProfile:
       const size = someLookAtProperties(wanted) ? WITH_PROPERTIES_PER_QUERY : HISTORIES_PER_QUERY;
       const reading = async () => {
         const read: KnownFacts[] = [];
-        for (let start = 0; start < wanted.length; start += size) {
-          const page = wanted.slice(start, start + size);
+        for (const page of inPages(wanted, size)) {
           read.push(...(await readKnown(clickhouse, page, eventsPerProfile)));
         }
         return read;

@@ -2,6 +2,7 @@
  * First members of segments on their way into `memberships`: computed by one statement for many partitions, corrected
  * by each for those who have changed meanwhile, and stored by each under its own token.
  */
+import { inPages } from '../runtime/in-pages.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
@@ -50,8 +51,7 @@ export async function stageCorrections(
   profiles: readonly number[],
   holds: (profile: number) => boolean,
 ): Promise<void> {
-  for (let start = 0; start < profiles.length; start += PROFILES_AT_ONCE) {
-    const asked = profiles.slice(start, start + PROFILES_AT_ONCE);
+  for (const asked of inPages(profiles, PROFILES_AT_ONCE)) {
     await command(
       clickhouse,
       `INSERT INTO staged_members (account, run, kind, chunk, members)

@@ -1,5 +1,6 @@
 /** Memberships that time alone may have changed, and the instants at which that can have been. */
 import { groupBy } from '../runtime/group-by.ts';
+import { inPages } from '../runtime/in-pages.ts';
 import type { Truths, Subject } from './changed-profiles.ts';
 import type { CrossingProfile } from './crossings.ts';
 import { isTrue, type Difference, type Question } from './diff.ts';
@@ -95,8 +96,7 @@ export async function dateDifferences(
   };
   const ambiguous = found.filter((difference) => candidatesOf(difference).length > 1);
   const truths = new Map<Difference, Truths>();
-  for (let start = 0; start < ambiguous.length; start += DIFFERENCES_PER_ROUND) {
-    const round = ambiguous.slice(start, start + DIFFERENCES_PER_ROUND);
+  for (const round of inPages(ambiguous, DIFFERENCES_PER_ROUND)) {
     const answers = await evaluate(
       new Map(
         [...groupBy(round, ({ segment }) => segment.account)].map(([account, of]) => [account, ask(of)]),

@@ -7,6 +7,8 @@
 import { promisify } from 'node:util';
 import { constants, deflate, inflate } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
+import { groupBy } from '../runtime/group-by.ts';
+import { inPages } from '../runtime/in-pages.ts';
 import { metrics } from '../runtime/metrics.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
@@ -22,6 +24,7 @@ import {
 } from '../storage/mysql/evaluators.ts';
 import {
   createPutAhead,
+  nameOlderInserts,
   readAhead,
   type InForceStep,
   type PutAhead,
@@ -137,7 +140,7 @@ export async function takeOver(
   const carryOut = async ({ entries, population }: Pending): Promise<void> => {
     const [first] = entries;
     if (!first) return;
-    const token = tokenOf(partition, entries);
+    const token = tokenOf(partition, first.sequence);
     if (population) {
       const { segment, chunks, run } = population;
       const { account } = first;
@@ -193,8 +196,8 @@ export async function takeOver(
       return latest;
     },
     async write(entries) {
-      for (let start = 0; start < entries.length; start += ENTRIES_PER_WRITE) {
-        const page = numbered(entries.slice(start, start + ENTRIES_PER_WRITE));
+      for (const part of inPages(entries, ENTRIES_PER_WRITE)) {
+        const page = numbered(part);
         if (inserts.waiting() >= ENTRIES_WAITING) await inserts.written();
         inserts.check();
         await putAhead(owner, aheadOf(page));
@@ -278,13 +281,11 @@ export async function giveUp(
  * together.
  */
 async function entriesAhead(mysql: MySql, partition: number): Promise<Map<string | null, LogEntry[]>> {
-  const inserts = new Map<string | null, LogEntry[]>();
-  for (const { token, entries } of await readAhead(mysql, partition)) {
-    const list = inserts.get(token) ?? [];
-    inserts.set(token, list);
-    for (const entry of decodeEntries(entries)) list.push(entry);
-  }
-  return inserts;
+  await nameOlderInserts(mysql, partition);
+  const inserts = groupBy(await readAhead(mysql, partition), ({ token }) => token);
+  return new Map(
+    [...inserts].map(([token, rows]) => [token, rows.flatMap(({ entries }) => decodeEntries(entries))]),
+  );
 }
 
 async function packed(value: unknown): Promise<Buffer> {
@@ -296,10 +297,8 @@ async function unpacked<T>(bytes: Buffer): Promise<T> {
 }
 
 async function publish(log: Log, partition: number, entries: LogEntry[]): Promise<void> {
-  const records = [];
-  for (let start = 0; start < entries.length; start += ENTRIES_PER_RECORD) {
-    const value = encodeEntries(entries.slice(start, start + ENTRIES_PER_RECORD));
-    records.push({ partition, key: null, value });
-  }
+  const records = [...inPages(entries, ENTRIES_PER_RECORD)].map((page) => {
+    return { partition, key: null, value: encodeEntries(page) };
+  });
   await log.append(MEMBERSHIP_CHANGES, records);
 }

@@ -3,6 +3,7 @@
  * travel while the rows do, and name the debt; others come after the rows. May be run any number of times and by two
  * processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
  */
+import { inPages } from '../runtime/in-pages.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -134,11 +135,7 @@ async function announce(log: Log, messages: Debt['messages'], ahead?: string): P
 
 function split(message: ProfileChangeMessage): ProfileChangeMessage[] {
   if (message.kind !== 'profiles' || message.changes.length <= CHANGES_PER_MESSAGE) return [message];
-  const parts: ProfileChangeMessage[] = [];
-  for (let start = 0; start < message.changes.length; start += CHANGES_PER_MESSAGE) {
-    parts.push({ ...message, changes: message.changes.slice(start, start + CHANGES_PER_MESSAGE) });
-  }
-  return parts;
+  return [...inPages(message.changes, CHANGES_PER_MESSAGE)].map((changes) => ({ ...message, changes }));
 }
 
 /** The largest offset at each place. */

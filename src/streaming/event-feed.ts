@@ -2,6 +2,7 @@
  * Events as they are stored. The news names them once ClickHouse has them; they are read once for all who follow the
  * same account, and handed on through bounded queues. Nothing can be made up for: whoever is too slow is told so.
  */
+import { inPages } from '../runtime/in-pages.ts';
 import { metrics } from '../runtime/metrics.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import { findEventsOfProfiles, type EventRow } from '../storage/clickhouse/event-reads.ts';
@@ -132,9 +133,7 @@ export function createEventFeed(deps: { activity: Activity; clickhouse: ClickHou
             if (feed.failure && !signal.aborted) throw feed.failure.error;
             return;
           }
-          for (let start = 0; start < rows.length; start += READ_AT_ONCE) {
-            yield rows.slice(start, start + READ_AT_ONCE);
-          }
+          yield* inPages(rows, READ_AT_ONCE);
         }
       } finally {
         metrics.subscribers.dec();

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { QueryParams } from '@clickhouse/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CrossingProfile } from '../../src/evaluation/crossings.ts';
-import { createForeseen } from '../../src/evaluation/foreseen.ts';
+import { createForeseen, FORESIGHT_LIMITS } from '../../src/evaluation/foreseen.ts';
 import { createLooks, type Wanted } from '../../src/evaluation/looks.ts';
 import type { Edge } from '../../src/evaluation/registry.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
@@ -57,7 +57,7 @@ it('an account that has come is looked for although the coming stretch is given 
     coming = wanted;
     return new Promise<void>(() => {});
   };
-  const limits = { aheadMs: AHEAD_MS, crossings: 1 };
+  const limits = { ...FORESIGHT_LIMITS, aheadMs: AHEAD_MS, crossings: 1 };
   const foreseen = createForeseen({ ...clickhouse, client }, looks, () => true, limits);
   const look = async (accounts: number[], after: number, through: number) => {
     const found: number[] = [];

@@ -7,18 +7,15 @@ import { copyMembers } from '../../src/evaluation/population-copies.ts';
 import { selectStaged, stageCorrections } from '../../src/evaluation/staged-members.ts';
 import { takeOver, type MembershipWriter } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { openClickHouse, openMySql } from '../../src/service.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
-import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { readLog } from '../../src/storage/clickhouse/membership-log.ts';
 import { putInForce, readAhead, type InForceStep } from '../../src/storage/mysql/membership-ahead.ts';
 import { readCopies } from '../../src/storage/mysql/population-copies.ts';
 import { segmentPartitions } from '../../src/storage/mysql/schema.ts';
-import { TOPICS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
+import { closeStores, openStores } from '../support/stores.ts';
 
 const engines = useEngines();
 const ACCOUNT = 9;
@@ -32,16 +29,9 @@ let segment = 100;
 let writers: [MembershipWriter, MembershipWriter];
 
 beforeAll(async () => {
-  mysql = await openMySql(engines.mysqlUrl());
-  clickhouse = await openClickHouse(engines.clickhouseUrl());
-  log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
-  await log.ensureTopics(TOPICS);
+  ({ mysql, clickhouse, log } = await openStores(engines));
 });
-afterAll(async () => {
-  await log.close();
-  await clickhouse.close();
-  await mysql.close();
-});
+afterAll(() => closeStores({ mysql, clickhouse, log }));
 beforeEach(async () => {
   segment += 1;
   writers = [await takeOver(deps(), 0), await takeOver(deps(), 1)];

@@ -6,16 +6,13 @@ import { storedMemberships } from '../../src/evaluation/memberships.ts';
 import { stageCorrections } from '../../src/evaluation/staged-members.ts';
 import { takeOver } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
-import { openClickHouse, openMySql } from '../../src/service.ts';
-import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { markInForce } from '../../src/storage/mysql/definitions.ts';
 import { segmentPartitions } from '../../src/storage/mysql/schema.ts';
-import { TOPICS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
+import { closeStores, openStores } from '../support/stores.ts';
 
 const engines = useEngines();
 const ACCOUNT = 7;
@@ -24,16 +21,9 @@ let clickhouse: ClickHouse;
 let log: Log;
 
 beforeAll(async () => {
-  mysql = await openMySql(engines.mysqlUrl());
-  clickhouse = await openClickHouse(engines.clickhouseUrl(), engines.urls().cluster);
-  log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
-  await log.ensureTopics(TOPICS);
+  ({ mysql, clickhouse, log } = await openStores(engines, engines.urls().cluster));
 });
-afterAll(async () => {
-  await log.close();
-  await clickhouse.close();
-  await mysql.close();
-});
+afterAll(() => closeStores({ mysql, clickhouse, log }));
 
 const deps = () => ({ log, mysql, clickhouse, clock: systemClock });
 const publishing = (append: Log['append']) => ({ ...deps(), log: { ...log, append } });

@@ -10,18 +10,15 @@ import {
   type WritersShare,
 } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
-import { openClickHouse, openMySql } from '../../src/service.ts';
 import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { encodeEntries, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
-import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { Fenced } from '../../src/storage/mysql/evaluators.ts';
 import { createPutAhead } from '../../src/storage/mysql/membership-ahead.ts';
 import { membershipAhead, membershipInserts } from '../../src/storage/mysql/schema.ts';
-import { TOPICS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
+import { closeStores, openStores } from '../support/stores.ts';
 
 const engines = useEngines();
 const ACCOUNT = 7;
@@ -31,16 +28,9 @@ let log: Log;
 let segment = 100;
 
 beforeAll(async () => {
-  mysql = await openMySql(engines.mysqlUrl());
-  clickhouse = await openClickHouse(engines.clickhouseUrl(), null);
-  log = createEmbeddedLog({ pool: mysql.pool, logger: createLogger('error') });
-  await log.ensureTopics(TOPICS);
+  ({ mysql, clickhouse, log } = await openStores(engines));
 });
-afterAll(async () => {
-  await log.close();
-  await clickhouse.close();
-  await mysql.close();
-});
+afterAll(() => closeStores({ mysql, clickhouse, log }));
 
 const deps = () => ({ log, mysql, clickhouse, clock: systemClock });
 const entered = (profile: number) =>

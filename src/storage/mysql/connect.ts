@@ -1,4 +1,5 @@
 /** The one place where a MySQL connection pool is made. */
+import { TransactionRollbackError } from 'drizzle-orm';
 import { drizzle, type MySql2Database } from 'drizzle-orm/mysql2';
 import { createPool, type Pool, type PoolOptions } from 'mysql2/promise';
 
@@ -47,6 +48,19 @@ export function poolOptions(url: string): PoolOptions {
     password: decodeURIComponent(parsed.password),
     database: decodeURIComponent(parsed.pathname.slice(1)),
   };
+}
+
+/** A transaction of all that `work` does. Where that turns out false, nothing has been done. */
+export function allOrNothing(mysql: MySql, work: (tx: Queries) => Promise<boolean>): Promise<boolean> {
+  return mysql.db
+    .transaction(async (tx) => {
+      if (!(await work(tx))) tx.rollback();
+      return true;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof TransactionRollbackError) return false;
+      throw error;
+    });
 }
 
 /** Deadlock (1213) and lock wait timeout (1205): the transaction was rolled back and may be run again. */

@@ -1,8 +1,8 @@
 /** Entries of the membership log that have been announced and are on their way to ClickHouse. */
-import { and, asc, eq, max, min, sql, TransactionRollbackError } from 'drizzle-orm';
+import { and, asc, eq, max, min, sql, type SQL } from 'drizzle-orm';
 import type { ResultSetHeader } from 'mysql2/promise';
 import { gathered } from '../../runtime/gathered.ts';
-import type { MySql, Queries } from './connect.ts';
+import { allOrNothing, type MySql, type Queries } from './connect.ts';
 import { markInForce } from './definitions.ts';
 import { Fenced, readEpochs, type PartitionOwner } from './evaluators.ts';
 import { membershipAhead, membershipInserts } from './schema.ts';
@@ -53,7 +53,17 @@ export function createPutAhead(mysql: MySql): PutAhead {
   };
 }
 
-/** Those of writers that still own their partitions; returns how many. Owners are locked in their order everywhere. */
+/**
+ * Partitions with what rows say of their owners (partition_no, epoch and more), as far as they still are these. Partitions
+ * come first, so that whoever locks them does it in their order.
+ */
+function owned(rows: SQL[]): SQL {
+  return sql`evaluator_partitions AS owner
+      STRAIGHT_JOIN (${sql.join(rows, sql` UNION ALL `)}) AS theirs
+        ON theirs.partition_no = owner.partition_no AND theirs.epoch = owner.epoch`;
+}
+
+/** Those of writers that still own their partitions; returns how many. */
 async function insertRows(
   db: Queries,
   rows: readonly (NewRow & { owner: PartitionOwner })[],
@@ -66,10 +76,8 @@ async function insertRows(
   const partitions = [...new Set(rows.map(({ owner }) => owner.partition))];
   const [result] = (await db.execute(sql`
     INSERT INTO membership_ahead (partition_no, first_sequence, account, entries)
-    SELECT owner.partition_no, ahead.first_sequence, ahead.account, ahead.entries
-    FROM evaluator_partitions AS owner
-      STRAIGHT_JOIN (${sql.join(values, sql` UNION ALL `)}) AS ahead
-        ON ahead.partition_no = owner.partition_no AND ahead.epoch = owner.epoch
+    SELECT owner.partition_no, theirs.first_sequence, theirs.account, theirs.entries
+    FROM ${owned(values)}
     WHERE owner.partition_no IN ${partitions}
     LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
   return result.affectedRows;
@@ -89,24 +97,19 @@ export interface InForceStep {
 
 /** Writes steps of different partitions down, each under its writer's epoch; tells which of them have been. */
 export async function putInForce(mysql: MySql, steps: readonly InForceStep[]): Promise<boolean[]> {
-  const isDone = await mysql.db
-    .transaction(async (tx) => {
-      const rows = steps.map(({ sequence, entry, ...step }) => ({
-        ...step,
-        firstSequence: sequence,
-        entries: entry,
-      }));
-      if ((await insertRows(tx, rows)) !== steps.length) tx.rollback();
-      await markInForce(
-        tx,
-        steps.map(({ owner: { partition }, ...step }) => ({ partition, ...step })),
-      );
-      return true;
-    })
-    .catch((error: unknown) => {
-      if (error instanceof TransactionRollbackError) return false;
-      throw error;
-    });
+  const isDone = await allOrNothing(mysql, async (tx) => {
+    const rows = steps.map(({ sequence, entry, ...step }) => ({
+      ...step,
+      firstSequence: sequence,
+      entries: entry,
+    }));
+    if ((await insertRows(tx, rows)) !== steps.length) return false;
+    await markInForce(
+      tx,
+      steps.map(({ owner: { partition }, ...step }) => ({ partition, ...step })),
+    );
+    return true;
+  });
   if (isDone || steps.length === 1) return steps.map(() => isDone);
   const done: boolean[] = [];
   for (const step of steps) done.push(...(await putInForce(mysql, [step])));
@@ -135,33 +138,24 @@ export async function beginInsert(
       sql`SELECT ${partition} AS partition_no, ${epoch} AS epoch, ${from} AS insert_from,
         ${nextSequence} AS next_sequence, ${latest} AS latest`,
   );
-  const owned = sql`evaluator_partitions AS owner
-      STRAIGHT_JOIN (${sql.join(values, sql` UNION ALL `)}) AS share
-        ON share.partition_no = owner.partition_no AND share.epoch = owner.epoch`;
   const partitions = shares.map(({ owner }) => owner.partition);
-  return mysql.db
-    .transaction(async (tx) => {
-      await tx.execute(sql`
-        UPDATE ${owned}
+  return allOrNothing(mysql, async (tx) => {
+    await tx.execute(sql`
+        UPDATE ${owned(values)}
           STRAIGHT_JOIN membership_ahead AS ahead
             ON ahead.partition_no = owner.partition_no
-              AND ahead.first_sequence >= share.insert_from AND ahead.first_sequence < share.next_sequence
-        SET ahead.insert_from = share.insert_from,
-          owner.next_sequence = GREATEST(owner.next_sequence, share.next_sequence),
-          owner.latest = GREATEST(owner.latest, share.latest)
+              AND ahead.first_sequence >= theirs.insert_from AND ahead.first_sequence < theirs.next_sequence
+        SET ahead.insert_from = theirs.insert_from,
+          owner.next_sequence = GREATEST(owner.next_sequence, theirs.next_sequence),
+          owner.latest = GREATEST(owner.latest, theirs.latest)
         WHERE owner.partition_no IN ${partitions} AND ahead.insert_from IS NULL`);
-      const [result] = (await tx.execute(sql`
+    const [result] = (await tx.execute(sql`
         INSERT INTO membership_inserts (token, partition_no, insert_from)
-        SELECT ${token}, owner.partition_no, share.insert_from
-        FROM ${owned}
+        SELECT ${token}, owner.partition_no, theirs.insert_from
+        FROM ${owned(values)}
         WHERE owner.partition_no IN ${partitions}`)) as unknown as [ResultSetHeader];
-      if (result.affectedRows !== shares.length) tx.rollback();
-      return true;
-    })
-    .catch((error: unknown) => {
-      if (error instanceof TransactionRollbackError) return false;
-      throw error;
-    });
+    return result.affectedRows === shares.length;
+  });
 }
 
 /** ClickHouse has what the insert carries. */
@@ -179,9 +173,8 @@ const carried = and(
   eq(membershipInserts.insertFrom, membershipAhead.insertFrom),
 );
 
-/** In their order. */
-export async function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
-  // Inserts of an older version of Tidemark carried one partition, and their token was not written down.
+/** Inserts of an older version of Tidemark carried one partition, and did not write their token down: it is done here. */
+export async function nameOlderInserts(mysql: MySql, partition: number): Promise<void> {
   await mysql.db.execute(sql`
     INSERT IGNORE INTO membership_inserts (token, partition_no, insert_from)
     SELECT DISTINCT CONCAT('membership:', ahead.partition_no, ':', ahead.insert_from), ahead.partition_no,
@@ -190,6 +183,10 @@ export async function readAhead(mysql: MySql, partition: number): Promise<AheadR
       LEFT JOIN membership_inserts AS carried
         ON carried.partition_no = ahead.partition_no AND carried.insert_from = ahead.insert_from
     WHERE ahead.partition_no = ${partition} AND ahead.insert_from IS NOT NULL AND carried.token IS NULL`);
+}
+
+/** In their order. */
+export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> {
   return mysql.db
     .select({ entries: membershipAhead.entries, token: membershipInserts.token })
     .from(membershipAhead)

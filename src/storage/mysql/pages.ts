@@ -1,5 +1,6 @@
 /** Many rows as few statements, in the order in which they are locked. */
 import { sql, type SQL } from 'drizzle-orm';
+import { inPages } from '../../runtime/in-pages.ts';
 
 /** With more in one parameter, it could exceed what a server takes in a packet. */
 const ROWS_PER_PARAMETER = 5_000;
@@ -7,12 +8,12 @@ const ROWS_PER_INSERT = 1_000;
 
 /** As many as travel in one JSON parameter. */
 export function pagesOf<Row>(rows: readonly Row[]): Generator<Row[]> {
-  return slicesOf(rows, ROWS_PER_PARAMETER);
+  return inPages(rows, ROWS_PER_PARAMETER);
 }
 
 /** As many as travel as parameters of their own. */
 export function insertsOf<Row>(rows: readonly Row[]): Generator<Row[]> {
-  return slicesOf(rows, ROWS_PER_INSERT);
+  return inPages(rows, ROWS_PER_INSERT);
 }
 
 /**
@@ -21,10 +22,6 @@ export function insertsOf<Row>(rows: readonly Row[]): Generator<Row[]> {
  */
 export function valuesOf(rows: readonly (readonly (string | number | null)[])[]): SQL {
   return sql`${sql.param(rows)}`;
-}
-
-function* slicesOf<Row>(rows: readonly Row[], size: number): Generator<Row[]> {
-  for (let start = 0; start < rows.length; start += size) yield rows.slice(start, start + size);
 }
 
 /** The order of utf8mb4_bin, which is the order of the index. */

@@ -1,7 +1,7 @@
 /** First members on their way into ClickHouse: what a successor has to know of them. */
-import { and, eq, inArray, or, sql, TransactionRollbackError } from 'drizzle-orm';
+import { and, eq, inArray, or, sql } from 'drizzle-orm';
 import type { ResultSetHeader } from 'mysql2/promise';
-import type { MySql } from './connect.ts';
+import { allOrNothing, type MySql } from './connect.ts';
 import type { PartitionOwner } from './evaluators.ts';
 import { evaluatorPartitions, populationCopies } from './schema.ts';
 
@@ -18,21 +18,15 @@ export async function beginCopy(
   owners: readonly PartitionOwner[],
   { account, segment, run }: PopulationCopy,
 ): Promise<boolean> {
-  return mysql.db
-    .transaction(async (tx) => {
-      const [result] = (await tx.execute(sql`
+  return allOrNothing(mysql, async (tx) => {
+    const [result] = (await tx.execute(sql`
         INSERT INTO population_copies (partition_no, run, account, segment)
         SELECT partition_no, ${run}, ${account}, ${segment}
         FROM evaluator_partitions
         WHERE ${areHeldBy(owners)}
         LOCK IN SHARE MODE`)) as unknown as [ResultSetHeader];
-      if (result.affectedRows !== owners.length) tx.rollback();
-      return true;
-    })
-    .catch((error: unknown) => {
-      if (error instanceof TransactionRollbackError) return false;
-      throw error;
-    });
+    return result.affectedRows === owners.length;
+  });
 }
 
 /** Whether none of the partitions has had a newer owner until now. */
