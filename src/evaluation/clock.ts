@@ -3,6 +3,7 @@
  * own turn (decision 2).
  */
 import { groupBy } from '../runtime/group-by.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { until as waitUntil } from '../runtime/until.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
@@ -13,7 +14,7 @@ import type { Debts } from './debts.ts';
 import { createForeseen, type ForesightLimits } from './foreseen.ts';
 import type { Looks } from './looks.ts';
 import { midnightsIn } from './midnights.ts';
-import type { Registry } from './registry.ts';
+import type { AccountIndex, Registry } from './registry.ts';
 import type { Scopes } from './scopes.ts';
 import type { Slice } from './slice.ts';
 import { dateDifferences, questionsOfTime, turningsOf, type Evaluate, type Turning } from './turnings.ts';
@@ -32,14 +33,22 @@ export interface PartitionClock {
   through(): number;
   /** A day has begun, and not everybody has been looked at: one of the next looks does more of it. */
   hasMore(): boolean;
-  /** News that have been taken. */
-  note(account: number, changes: readonly ProfileChange[]): void;
+  /** News that have been taken, and are evaluated at this instant. */
+  note(account: number, changes: readonly ProfileChange[], evaluatedAt: number): void;
   /** Before anything else is evaluated about these profiles: what the beginning of a day has turned for them. */
   settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void>;
+  /**
+   * Before news of an account are taken: what time alone had turned for their profiles by then, which nobody would be
+   * told of once the news have turned it back.
+   */
+  precede(news: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void>;
+  /** Ends what goes on beside. */
+  close(): void;
 }
 
 /** What the partition has. */
 export interface ClockParts {
+  logger: Logger;
   writer: MembershipWriter;
   registry: Registry;
   scopes: Scopes;
@@ -67,18 +76,25 @@ export function createPartitionClock(
   partition: number,
   parts: ClockParts,
 ): PartitionClock {
-  const { writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write } = parts;
+  const { logger, writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write } = parts;
   const isMine = ({ account, profile }: { account: number; profile: number }) =>
     evaluatorPartition(account, profile) === partition;
-  const foreseen = createForeseen(clickhouse, parts.looks, isMine, parts.foresight);
-  const days = createDays(clickhouse, registry, parts.foresight.turnings);
+  const foreseen = createForeseen(clickhouse, parts.looks, isMine, logger, parts.foresight);
+  const days = createDays(clickhouse, registry, logger, parts.foresight.turnings);
   let through = writer.watermark;
   let saved = writer.watermark;
 
+  /** From the last look on. An event of a metric that is not known yet is evaluated when it is, at an instant after this one. */
+  function sliceOf(account: number, index: AccountIndex, until: number): Slice {
+    const { metrics, timeZone } = scopes.of(account);
+    return { account, metrics, timeZone, edges: index.edges(), after: through, through: until };
+  }
+
   /** Beginnings of days in the slice, if a segment of the account looks at days. */
   function midnightsOf({ account, after, through, timeZone }: Slice): number[] {
-    const daily = [...(registry.account(account)?.withMidnights() ?? [])];
-    return daily.length > 0 ? midnightsIn(after, through, timeZone) : [];
+    for (const _ of registry.account(account)?.withMidnights() ?? [])
+      return midnightsIn(after, through, timeZone);
+    return [];
   }
 
   /** Those that crossed an edge as well have been written by now. */
@@ -113,6 +129,75 @@ export function createPartitionClock(
       );
   }
 
+  async function tick(): Promise<number | null> {
+    // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
+    const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
+    if (!(await debts.settled(isLate ? LATE_WAITS_MS : CLOCK_WAITS_MS, signal))) return null;
+    const until = writer.advance(0);
+    const slices: Slice[] = [];
+    for (const [account, index] of registry.accounts()) {
+      if (isHere(account)) slices.push(sliceOf(account, index, until));
+    }
+    const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
+    for await (const page of foreseen.crossings(slices)) {
+      const byAccount = groupBy(page, ({ account }) => account);
+      await settle(
+        new Map([...byAccount].map(([account, of]) => [account, new Set(of.map(({ profile }) => profile))])),
+      );
+      const turnings = [...byAccount].flatMap(([account, crossed]) => {
+        const index = registry.account(account);
+        return index ? turningsOf(index, crossed, midnights.get(account) ?? []) : [];
+      });
+      await takeTurnings(turnings, until);
+    }
+    const page = days.next();
+    if (page) await takeTurnings(page.turnings, page.at);
+    for (const slice of slices) {
+      const begun = midnights.get(slice.account) ?? [];
+      if (begun.length > 0) await beginDay(slice, begun);
+    }
+    through = until;
+    // Whoever takes over looks at the whole day again.
+    if (through - saved >= SAVE_WATERMARK_MS && !days.areOpen()) {
+      await writer.saveWatermark(through);
+      saved = through;
+    }
+    return through;
+  }
+
+  async function precede(news: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void> {
+    const accounts = [...news].flatMap(([account, changes]) => {
+      const index = registry.account(account);
+      const others = new Set(changes.flatMap((change) => (hasNoPast(change) ? [change.profile] : [])));
+      const old = changes.filter(({ profile }) => !others.has(profile));
+      return index && old.length > 0 ? [{ account, index, old }] : [];
+    });
+    if (accounts.length === 0) return;
+    // They may be behind the beginning of a day that the clock has not come to yet.
+    const isDayBegun = accounts.some(({ account, index, old }) => {
+      const latest = old.reduce((last, { at }) => Math.max(last, at), 0);
+      return midnightsOf(sliceOf(account, index, latest)).length > 0;
+    });
+    if (isDayBegun) await tick();
+    await settle(
+      new Map(accounts.map(({ account, old }) => [account, new Set(old.map(({ profile }) => profile))])),
+    );
+    const present = writer.advance(0);
+    const turned = accounts.flatMap(({ account, index, old }) => {
+      const firsts = new Map<number, number>();
+      for (const { profile, at } of old) firsts.set(profile, Math.min(at, firsts.get(profile) ?? at));
+      return [...foreseen.before(sliceOf(account, index, present), firsts)].map(([before, crossed]) => {
+        return { before, turnings: turningsOf(index, crossed, []) };
+      });
+    });
+    const inOrder = [...groupBy(turned, ({ before }) => before)].sort(([one], [other]) => one - other);
+    for (const [before, together] of inOrder)
+      await takeTurnings(
+        together.flatMap(({ turnings }) => turnings),
+        before - 1,
+      );
+  }
+
   return {
     through: () => Math.min(through, days.since()),
     async ready() {
@@ -120,47 +205,15 @@ export function createPartitionClock(
       await waitUntil(() => Promise.resolve(days.isRead()), { withinMs: CLOCK_WAITS_MS, signal });
     },
     hasMore: () => days.areOpen(),
-    note: (account, changes) => foreseen.note(account, changes),
+    note: (account, changes, evaluatedAt) => foreseen.note(account, changes, evaluatedAt),
     settle,
-    async tick() {
-      // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
-      const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
-      if (!(await debts.settled(isLate ? LATE_WAITS_MS : CLOCK_WAITS_MS, signal))) return null;
-      const until = writer.advance(0);
-      const slices: Slice[] = [];
-      for (const [account, index] of registry.accounts()) {
-        if (!isHere(account)) continue;
-        // An event of a metric that is not known yet has not been evaluated yet, and will be, at an instant after this one.
-        const { metrics, timeZone } = scopes.of(account);
-        slices.push({ account, metrics, timeZone, edges: index.edges(), after: through, through: until });
-      }
-      const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
-      for await (const page of foreseen.crossings(slices)) {
-        const byAccount = groupBy(page, ({ account }) => account);
-        await settle(
-          new Map(
-            [...byAccount].map(([account, of]) => [account, new Set(of.map(({ profile }) => profile))]),
-          ),
-        );
-        const turnings = [...byAccount].flatMap(([account, crossed]) => {
-          const index = registry.account(account);
-          return index ? turningsOf(index, crossed, midnights.get(account) ?? []) : [];
-        });
-        await takeTurnings(turnings, until);
-      }
-      const page = days.next();
-      if (page) await takeTurnings(page.turnings, page.at);
-      for (const slice of slices) {
-        const begun = midnights.get(slice.account) ?? [];
-        if (begun.length > 0) await beginDay(slice, begun);
-      }
-      through = until;
-      // Whoever takes over looks at the whole day again.
-      if (through - saved >= SAVE_WATERMARK_MS && !days.areOpen()) {
-        await writer.saveWatermark(through);
-        saved = through;
-      }
-      return through;
-    },
+    precede,
+    tick,
+    close: () => days.close(),
   };
+}
+
+/** Whoever is new was in nothing before; of who is gone or was merged with others, the stores say what has become of them. */
+function hasNoPast({ created, gone, whole }: ProfileChange): boolean {
+  return created === true || gone === true || whole === true;
 }

@@ -3,6 +3,7 @@
  * are looked at page by page, and everything else goes on in between. Whoever something else happens to meanwhile is
  * looked at first: so what the day has turned is told as of its beginning, whenever it is told.
  */
+import type { Logger } from '../runtime/logger.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import {
   movedByDay,
@@ -10,6 +11,7 @@ import {
   turnedOf,
   type DayChange,
   type MovedByDay,
+  type Reading,
   type Turned,
 } from './midnights.ts';
 import type { Registry, SegmentInForce } from './registry.ts';
@@ -34,12 +36,15 @@ export interface Days {
   ): void;
   /** What of these profiles may be open, day by day; they are looked at now. */
   of(account: number, profiles: ReadonlySet<number>): Promise<DayTurnings[]>;
-  /** The next page, or null: it is still being read. Throws what reading it has failed with. */
+  /** The next page of any account's first day, or null: all are still being read. Throws what reading it has failed with. */
   next(): DayTurnings | null;
   /** Whether `next` has something to say. */
   isRead(): boolean;
+  /** Ends what is being read. */
+  close(): void;
 }
 
+/** A day that has begun in an account. */
 interface Day {
   change: DayChange;
   moved: MovedByDay;
@@ -48,35 +53,59 @@ interface Day {
   pages: AsyncGenerator<Turned>;
   /** Who has been looked at before their page came. */
   done: Set<number>;
-  isBegun: boolean;
-  /** Undefined: is being read, or will be. */
-  result: { turned: Turned | null } | { error: unknown } | undefined;
+  /** Of the page that is read next. `turned` null: there is none. */
+  page: 'waits' | 'is read' | { turned: Turned | null } | { error: unknown };
 }
 
 /** At some midnights a day begins in all accounts. */
 const READ_AT_ONCE = 2;
+const NAMED_AT_MOST = 20;
 
 /**
  * `askedOutright`: what any of its segments may be for profiles that are looked at before their page. Of more, ClickHouse
  * is asked first which of them there are.
  */
-export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutright: number): Days {
+export function createDays(
+  clickhouse: ClickHouse,
+  registry: Registry,
+  logger: Logger,
+  askedOutright: number,
+): Days {
   const open: Day[] = [];
+  const stop = new AbortController();
+  const reading: Reading = {
+    signal: stop.signal,
+    skipped(error, chunk, segments) {
+      const numbers = [...segments].map(({ segment }) => segment);
+      logger.error(
+        { segments: numbers.slice(0, NAMED_AT_MOST), chunk, err: error },
+        'whom the beginning of a day has turned could not be read; the audit repairs it',
+      );
+    },
+  };
 
   /** Beside everything else. */
   function readOn(day: Day): void {
-    day.result = undefined;
+    day.page = 'is read';
     void day.pages.next().then(
-      ({ done, value }) => void (day.result = { turned: done === true ? null : value }),
-      (error: unknown) => void (day.result = { error }),
+      ({ done, value }) => void (day.page = { turned: done === true ? null : value }),
+      (error: unknown) => void (day.page = { error }),
     );
   }
 
   function beginReading(): void {
-    for (const day of open.slice(0, READ_AT_ONCE)) {
-      if (!day.isBegun) readOn(day);
-      day.isBegun = true;
+    for (const day of open.slice(0, READ_AT_ONCE)) if (day.page === 'waits') readOn(day);
+  }
+
+  /** A large account does not keep the others waiting; the days of each come one after the other. */
+  function tellable(): { day: Day; page: Exclude<Day['page'], string> } | null {
+    const seen = new Set<number>();
+    for (const day of open) {
+      const { account } = day.change;
+      if (!seen.has(account) && typeof day.page === 'object') return { day, page: day.page };
+      seen.add(account);
     }
+    return null;
   }
 
   /** When a segment was edited, all of its members have been compared since. */
@@ -92,9 +121,8 @@ export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutr
     since: () => Math.min(...open.flatMap((day) => day.midnights)),
     begin(change, midnights, segments) {
       const moved = movedByDay(change, segments.keys());
-      const pages = turnedByDay(clickhouse, change, moved);
-      const done = new Set<number>();
-      open.push({ change, moved, midnights, segments, pages, done, isBegun: false, result: undefined });
+      const pages = turnedByDay(clickhouse, change, moved, reading);
+      open.push({ change, moved, midnights, segments, pages, done: new Set(), page: 'waits' });
       beginReading();
     },
     async of(account, profiles) {
@@ -112,12 +140,13 @@ export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutr
       return found;
     },
     next() {
-      const [day] = open;
-      if (!day?.result) return null;
-      if ('error' in day.result) throw day.result.error;
-      const { turned } = day.result;
+      const next = tellable();
+      if (!next) return null;
+      const { day, page } = next;
+      if ('error' in page) throw page.error;
+      const { turned } = page;
       if (turned === null) {
-        open.shift();
+        open.splice(open.indexOf(day), 1);
         beginReading();
         return { at: day.change.after, turnings: [] };
       }
@@ -128,6 +157,7 @@ export function createDays(clickhouse: ClickHouse, registry: Registry, askedOutr
         turnings: left.flatMap(([profile, segments]) => turnings(day, profile, segments)),
       };
     },
-    isRead: () => open[0]?.result !== undefined || open.length === 0,
+    isRead: () => open.length === 0 || tellable() !== null,
+    close: () => stop.abort(),
   };
 }

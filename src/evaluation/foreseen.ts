@@ -7,6 +7,7 @@
  * the news leave open, and what has come since, is looked for at the next look of the clock, to the end of the stretch.
  */
 import { inPages } from '../runtime/in-pages.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { instantOfDate, readDate } from '../segments/dates.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
@@ -14,12 +15,27 @@ import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } f
 import type { Looks } from './looks.ts';
 import type { Edge } from './registry.ts';
 import type { Slice } from './slice.ts';
+import {
+  crossingOf,
+  foresee,
+  foreseenIn,
+  stretchOf,
+  takeDue,
+  type Foreknown,
+  type Stretch,
+} from './stretch.ts';
 import { isCovered, knows, watchOf, type Watch } from './watch.ts';
 import { CLOCKS_DIFFER_BY_MS } from './writer.ts';
 
 export interface Foreseen {
-  /** News that have been taken. ClickHouse has them when `crossings` is called next. */
-  note(account: number, changes: readonly ProfileChange[]): void;
+  /** News that have been taken, and are evaluated at this instant. ClickHouse has them when `crossings` is called next. */
+  note(account: number, changes: readonly ProfileChange[], evaluatedAt: number): void;
+  /**
+   * Of some profiles of the slice's account, each with an instant of its own: what they cross behind the last look and
+   * before that instant, by instant. Left out is whoever crosses more from then to the end of the slice, which is the
+   * present, and everybody, where what is foreseen has not been completed yet: the next look has them.
+   */
+  before(slice: Slice, instants: ReadonlyMap<number, number>): Map<number, CrossingProfile[]>;
   /**
    * Pages of profiles, each with all that it crosses in the slices, which are of one stretch of time: each begins where
    * the one before it has ended.
@@ -47,23 +63,11 @@ const TOGETHER_MS = 60_000;
 /** Of those whose time has come. */
 const PROFILES_AT_ONCE = 5_000;
 
-interface Foreknown extends Crossing {
-  account: number;
-  profile: number;
-}
-
-interface Stretch {
-  after: number;
-  through: number;
-  accounts: Map<number, Watch>;
-  buckets: Map<number, Foreknown[]>;
-  size: number;
-}
-
 export function createForeseen(
   clickhouse: ClickHouse,
   looks: Looks,
   isMine: (one: { account: number; profile: number }) => boolean,
+  logger: Logger,
   limits: ForesightLimits = FORESIGHT_LIMITS,
 ): Foreseen {
   /** One behind the other. */
@@ -82,11 +86,7 @@ export function createForeseen(
   function add(stretch: Stretch, one: Foreknown): void {
     const { instant } = one;
     if (instant <= Math.max(asked, stretch.after) || instant > stretch.through) return;
-    const number = Math.floor(instant / bucketMs);
-    const bucket = stretch.buckets.get(number) ?? [];
-    stretch.buckets.set(number, bucket);
-    bucket.push(one);
-    stretch.size += 1;
+    foresee(stretch, one);
   }
 
   function addPage(stretch: Stretch, page: readonly CrossingProfile[]): void {
@@ -95,7 +95,13 @@ export function createForeseen(
     }
   }
 
-  function learn(stretch: Stretch, account: number, watch: Watch, change: ProfileChange): void {
+  function learn(
+    stretch: Stretch,
+    account: number,
+    watch: Watch,
+    change: ProfileChange,
+    evaluatedAt: number,
+  ): void {
     const { profile, cause, metric, event, content, whole = false, created = false } = change;
     const at = (edge: Edge, time: number) => {
       const one = { account, profile, edge, instant: time + edge.offset };
@@ -118,8 +124,8 @@ export function createForeseen(
       else if (edges) dated(edges, values.get(path));
     }
     if (metric === undefined || !event) return;
-    // Whatever its coming of age brings, its news bring too.
-    add(stretch, { account, profile, edge: hasCome(metric), instant: event.time });
+    if (event.time > evaluatedAt)
+      add(stretch, { account, profile, edge: hasCome(metric), instant: event.time });
     for (const edge of watch.byMetric.get(metric) ?? []) at(edge, event.time);
     const properties = new Map<string, unknown>(content?.properties);
     for (const edges of watch.byDate.values()) {
@@ -131,11 +137,6 @@ export function createForeseen(
         unlearnt = Math.min(unlearnt, knownSince(change));
       }
     }
-  }
-
-  function begin(slices: readonly Slice[], after: number, through: number): Stretch {
-    const accounts = new Map(slices.map((slice) => [slice.account, watchOf(slice)]));
-    return { after, through, accounts, buckets: new Map(), size: 0 };
   }
 
   /** There is more than may be remembered: it is looked less far ahead. */
@@ -164,8 +165,9 @@ export function createForeseen(
         isUrgent: false,
       });
       if (coming === stretch) keep(stretch);
-    } catch {
-      // Whoever comes to this time looks then, and says what is wrong.
+    } catch (error) {
+      // Whoever comes to this time looks then.
+      logger.warn({ err: error }, 'a look ahead of its time has failed');
     } finally {
       if (coming === stretch) coming = null;
     }
@@ -182,7 +184,7 @@ export function createForeseen(
     // Of all partitions alike, so that they look on together.
     const from = Math.floor(after / TOGETHER_MS) * TOGETHER_MS;
     const through = (Math.floor(until / aheadMs) + 2) * aheadMs;
-    const stretch = begin(slices, after, through);
+    const stretch = stretchOf(slices, after, through, bucketMs);
     const now: CrossingProfile[] = [];
     let size = 0;
     const isKept = () => stretch.size + size <= limits.crossings;
@@ -214,21 +216,13 @@ export function createForeseen(
     }
   }
 
+  const foreseenThrough = () => stretches.at(-1)?.through ?? -Infinity;
+
   /** What has come to pass of what was foreseen. */
   function due(after: number, until: number): Map<string, CrossingProfile> {
     const found = new Map<string, CrossingProfile>();
     for (const stretch of stretches) {
-      const [from, to] = [Math.max(after, stretch.after), Math.min(until, stretch.through)];
-      for (let number = Math.floor(from / bucketMs); number <= Math.floor(to / bucketMs); number++) {
-        const bucket = stretch.buckets.get(number) ?? [];
-        const left = bucket.filter(({ instant }) => instant > until);
-        stretch.size -= bucket.length - left.length;
-        if (left.length > 0) stretch.buckets.set(number, left);
-        else stretch.buckets.delete(number);
-        for (const { account, profile, edge, instant } of bucket) {
-          if (instant <= until) addTo(found, crossingOf({ account, profile, edge, instant }));
-        }
-      }
+      for (const one of takeDue(stretch, after, until)) addTo(found, crossingOf(one));
     }
     return found;
   }
@@ -288,11 +282,11 @@ export function createForeseen(
   }
 
   return {
-    note(account, changes) {
+    note(account, changes, evaluatedAt) {
       let isLearnt = stretches.length > 0;
       for (const stretch of coming ? [...stretches, coming] : stretches) {
         const watch = stretch.accounts.get(account);
-        if (watch) for (const change of changes) learn(stretch, account, watch, change);
+        if (watch) for (const change of changes) learn(stretch, account, watch, change, evaluatedAt);
         else isLearnt = false;
       }
       if ([...stretches, coming].some((stretch) => stretch && stretch.size > limits.crossings)) {
@@ -301,6 +295,30 @@ export function createForeseen(
       }
       if (!isLearnt)
         unlearnt = changes.reduce((earliest, one) => Math.min(earliest, knownSince(one)), unlearnt);
+    },
+    before(slice, instants) {
+      const { account, through } = slice;
+      const isComplete = ({ accounts }: Stretch) => {
+        const watch = accounts.get(account);
+        return watch !== undefined && isCovered(watch, slice);
+      };
+      const found = new Map<number, Crossing[]>();
+      if (instants.size === 0 || through > foreseenThrough() || !stretches.every(isComplete))
+        return new Map();
+      for (const stretch of stretches) {
+        for (const one of foreseenIn(stretch, asked, through)) {
+          if (one.account !== account || !instants.has(one.profile)) continue;
+          found.set(one.profile, [...(found.get(one.profile) ?? []), one]);
+        }
+      }
+      const byInstant = new Map<number, CrossingProfile[]>();
+      for (const [profile, crossings] of found) {
+        const before = instants.get(profile) ?? -Infinity;
+        const isOpen = stretches.some(({ accounts }) => accounts.get(account)?.unknown.has(profile));
+        if (isOpen || crossings.some(({ instant }) => instant >= before)) continue;
+        byInstant.set(before, [...(byInstant.get(before) ?? []), { account, profile, crossings }]);
+      }
+      return byInstant;
     },
     async *crossings(slices) {
       const [first] = slices;
@@ -311,8 +329,7 @@ export function createForeseen(
       const { after, through: until } = first;
       asked = until;
       stretches = stretches.filter(({ through }) => through > after);
-      const end = stretches.at(-1)?.through ?? -Infinity;
-      if (until > end) {
+      if (until > foreseenThrough()) {
         const instants = [...late.values()].flatMap((one) => one.crossings.map(({ instant }) => instant - 1));
         const from = Math.min(after, unlearnt, ...instants);
         late.clear();
@@ -330,11 +347,13 @@ export function createForeseen(
       late.clear();
       for (const one of await lookAgain(kept, slices, after, until)) addTo(found, one);
       for (const one of await lookFor(kept, slices, after, until)) addTo(found, one);
+      // One that was coming may have come meanwhile.
+      const end = foreseenThrough();
       if (stretches.length > 0 && !coming && end - until < aheadMs * RENEWED_AT) {
-        coming = begin(slices, end, end + aheadMs);
+        coming = stretchOf(slices, end, end + aheadMs, bucketMs);
         void renew(coming, slices);
       }
-      if (found.size > 0) yield [...found.values()];
+      yield* inPages([...found.values()], PROFILES_AT_ONCE);
     },
   };
 }
@@ -352,10 +371,6 @@ function by(one: CrossingProfile, until: number, after = -Infinity): CrossingPro
 /** ClickHouse may have had it since then, and somebody been evaluated with it, before the news of it have come. */
 function knownSince({ at }: ProfileChange): number {
   return at - CLOCKS_DIFFER_BY_MS;
-}
-
-function crossingOf({ account, profile, edge, instant }: Foreknown): CrossingProfile {
-  return { account, profile, crossings: [{ edge, instant }] };
 }
 
 function placeOf({ account, profile }: CrossingProfile): string {

@@ -26,6 +26,8 @@ export type Looks = (wanted: Wanted) => Promise<void>;
 const MOST_TOGETHER = 64;
 /** Ahead of its time it must not keep from ClickHouse what others wait for. */
 const AT_LEISURE = { timeoutSeconds: 120, settings: { max_threads: 1 } };
+/** After an outage it may be much that has come to pass. */
+const URGENT = { timeoutSeconds: 600 };
 
 export function createLooks(clickhouse: ClickHouse): Looks {
   const asking = (options: QueryOptions) =>
@@ -40,7 +42,7 @@ export function createLooks(clickhouse: ClickHouse): Looks {
       }
       return all.map(() => undefined);
     });
-  const [urgent, atLeisure] = [asking({}), asking(AT_LEISURE)];
+  const [urgent, atLeisure] = [asking(URGENT), asking(AT_LEISURE)];
   return async (wanted) => void (await (wanted.isUrgent ? urgent : atLeisure)([wanted]));
 }
 

@@ -3,7 +3,7 @@ import { inPages } from '../runtime/in-pages.ts';
 import { dayOf, monthOf, startOfDay } from '../segments/calendar.ts';
 import { timeEdgesOf } from '../segments/edges.ts';
 import { metricsOf } from '../segments/touch.ts';
-import type { Criterion, NormalCondition, ValueFilter } from '../segments/ast.ts';
+import type { Criterion, ValueFilter } from '../segments/ast.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { selectMembers, type Scope } from './all-profiles.ts';
@@ -11,6 +11,7 @@ import { periodAt } from './calendars.ts';
 import { moment } from './compile.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import type { SegmentInForce } from './registry.ts';
+import { isFaultOfDefinition } from './writer.ts';
 
 /** Beginnings of days, after < instant <= through, epoch milliseconds, ascending. */
 export function midnightsIn(after: number, through: number, timeZone: string): number[] {
@@ -30,7 +31,11 @@ export interface DayChange extends Omit<Scope, 'at'> {
 export type Turned = [profile: number, segments: Iterable<SegmentInForce>][];
 
 const PROFILES_PER_QUERY = 20_000;
+/** Of a page, which is looked at in one turn of the partition. */
 const PROFILES_PER_PAGE = 2_000;
+const TURNINGS_PER_PAGE = 20_000;
+/** Whoever closes the partition ends it. */
+const LONG = { timeoutSeconds: 600, settings: { cancel_http_readonly_queries_on_client_close: 1 } };
 
 /** How the beginning of a day may turn segments: by windows of events that it moves, and otherwise. */
 export interface MovedByDay {
@@ -54,19 +59,53 @@ export function movedByDay(change: DayChange, segments: Iterable<SegmentInForce>
   return { windows: [...windows.values()], others };
 }
 
-/** Pages of those for whom the beginning of the day may have turned one of the segments; none comes twice for a segment. */
+/** How the beginnings of days are read. */
+export interface Reading {
+  signal: AbortSignal;
+  /** What the day has turned in this chunk, of these segments, cannot be read. */
+  skipped: (error: unknown, chunk: number, segments: Iterable<SegmentInForce>) => void;
+}
+
+/**
+ * Pages of those for whom the beginning of the day may have turned one of the segments. None comes twice for a segment,
+ * unless a reading has broken off.
+ */
 export async function* turnedByDay(
   clickhouse: ClickHouse,
   change: DayChange,
   { windows, others }: MovedByDay,
+  reading: Reading,
 ): AsyncGenerator<Turned> {
   if (change.chunks.length === 0) return;
-  yield* turnedByWindows(clickhouse, change, windows);
-  for (const segment of others) {
-    const profiles = await turnedBetween(clickhouse, segment.condition, change);
-    for (const page of inPages(profiles, PROFILES_PER_PAGE))
-      yield page.map((profile) => [profile, [segment]]);
+  if (windows.length > 0) {
+    const segments = new Set(windows.flatMap((window) => [...window.segments]));
+    const read = (of: DayChange) => turnedByWindows(clickhouse, of, windows, reading.signal);
+    yield* inHalves(change, segments, read, reading);
   }
+  for (const segment of others) {
+    const read = (of: DayChange) => turnedOtherwise(clickhouse, of, segment, reading.signal);
+    yield* inHalves(change, [segment], read, reading);
+  }
+}
+
+/** What is too much for one statement is read in halves: nobody's day waits for what cannot be read at all. */
+async function* inHalves(
+  change: DayChange,
+  segments: Iterable<SegmentInForce>,
+  read: (change: DayChange) => AsyncGenerator<Turned>,
+  reading: Reading,
+): AsyncGenerator<Turned> {
+  const { chunks } = change;
+  try {
+    yield* read(change);
+    return;
+  } catch (error) {
+    if (!isFaultOfDefinition(error)) throw error;
+    const [chunk = 0, ...more] = chunks;
+    if (more.length === 0) return reading.skipped(error, chunk, segments);
+  }
+  for (const half of inPages(chunks, Math.ceil(chunks.length / 2)))
+    yield* inHalves({ ...change, chunks: half }, segments, read, reading);
 }
 
 /** The same of some profiles, whom any segment may have turned that looks at days otherwise. */
@@ -180,8 +219,8 @@ async function* turnedByWindows(
   clickhouse: ClickHouse,
   { account, chunks }: DayChange,
   windows: readonly MovedWindow[],
+  signal: AbortSignal,
 ): AsyncGenerator<Turned> {
-  if (windows.length === 0) return;
   const parameters = createParameters();
   const sql = `${selectTurned('events', windows, parameters, [
     `account = ${parameters.add('UInt32', account)}`,
@@ -191,15 +230,18 @@ async function* turnedByWindows(
      ORDER BY profile
      LIMIT ${PROFILES_PER_QUERY}`;
   for (let from = 0; ;) {
-    const rows = await query<TurnedRow>(
-      clickhouse,
-      sql,
-      { ...parameters.values, from },
-      { timeoutSeconds: 600 },
-    );
-    for (const page of inPages(rows, PROFILES_PER_PAGE)) {
-      yield page.map(({ profile, numbers }) => [profile, new Set(segmentsOf(numbers, windows))]);
+    const rows = await query<TurnedRow>(clickhouse, sql, { ...parameters.values, from }, { ...LONG, signal });
+    let page: Turned = [];
+    let turnings = 0;
+    for (const { profile, numbers } of rows) {
+      const segments = new Set(segmentsOf(numbers, windows));
+      page.push([profile, segments]);
+      turnings += segments.size;
+      if (turnings < TURNINGS_PER_PAGE && page.length < PROFILES_PER_PAGE) continue;
+      yield page;
+      [page, turnings] = [[], 0];
     }
+    if (page.length > 0) yield page;
     if (rows.length < PROFILES_PER_QUERY) return;
     from = (rows.at(-1)?.profile ?? 0) + 1;
   }
@@ -248,17 +290,18 @@ function selectTurned(
 }
 
 /**
- * The profiles for which the condition is true at just one of two instants, by what is known of them now. Asked once a
+ * The profiles for which the segment's condition is true at just one of two instants, by what is known of them now. Asked once a
  * day, so that two scans are cheaper than an index of whatever a midnight can touch.
  */
-async function turnedBetween(
+async function* turnedOtherwise(
   clickhouse: ClickHouse,
-  condition: NormalCondition,
   { before, after, ...scope }: DayChange,
-): Promise<number[]> {
+  segment: SegmentInForce,
+  signal: AbortSignal,
+): AsyncGenerator<Turned> {
   const parameters = createParameters();
-  const was = selectMembers(condition, { ...scope, at: before }, parameters);
-  const is = selectMembers(condition, { ...scope, at: after }, parameters);
+  const was = selectMembers(segment.condition, { ...scope, at: before }, parameters);
+  const is = selectMembers(segment.condition, { ...scope, at: after }, parameters);
   const rows = await query<{ chunk: number; lows: number[] }>(
     clickhouse,
     `SELECT chunk, bitmapToArray(groupBitmapXorState(members)) AS lows
@@ -271,7 +314,10 @@ async function turnedBetween(
      HAVING notEmpty(lows)
      ORDER BY chunk`,
     parameters.values,
-    { timeoutSeconds: 600, settings: is.settings },
+    { ...LONG, signal, settings: { ...LONG.settings, ...is.settings } },
   );
-  return rows.flatMap(({ chunk, lows }) => lows.map((low) => chunk * 2 ** CHUNK_BITS + low));
+  for (const { chunk, lows } of rows) {
+    for (const page of inPages(lows, PROFILES_PER_PAGE))
+      yield page.map((low) => [chunk * 2 ** CHUNK_BITS + low, [segment]]);
+  }
 }

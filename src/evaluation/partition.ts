@@ -91,6 +91,13 @@ export interface EvaluatorPartition {
   close(): void;
 }
 
+/** News that may be ahead of ClickHouse. */
+interface Owed {
+  debt: string;
+  account: number;
+  changes: readonly ProfileChange[];
+}
+
 type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
 
 /** Of more profiles at once, nobody is looked at before the others. */
@@ -156,20 +163,25 @@ export async function openPartition(
   }
 
   /** Of all accounts that something has happened in, together. */
-  async function takeChanges(byAccount: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void> {
+  async function takeChanges(
+    byAccount: ReadonlyMap<number, readonly ProfileChange[]>,
+    owed: readonly Owed[] = [],
+  ): Promise<void> {
     await useAll(byAccount.keys());
-    await clock.settle(profilesOf(byAccount));
+    await clock.precede(byAccount);
+    // Not before: what is read for that is to be as it was then, as far as ClickHouse has not received it yet.
+    for (const { debt, account, changes } of owed) debts.note(debt, account, changes);
     let latest = 0;
+    for (const changes of byAccount.values()) for (const { at } of changes) latest = Math.max(latest, at);
+    // Also where no segment is in force yet: those that are being computed are of a later instant.
+    const instant = writer.advance(latest);
     for (const [account, changes] of byAccount) {
       present.add(account);
       definer.note(account, changes);
-      clock.note(account, changes);
+      clock.note(account, changes, instant);
       audit.touch(changes.map(({ profile }) => ({ account, profile })));
       known.apply(account, changes);
-      for (const { at } of changes) latest = Math.max(latest, at);
     }
-    // Also where no segment is in force yet: those that are being computed are of a later instant.
-    const instant = writer.advance(latest);
     const [first, then]: [Question[], Question[]] = [[], []];
     for (const [account, changes] of byAccount) {
       const index = registry.account(account);
@@ -272,19 +284,21 @@ export async function openPartition(
     const stop = metrics.evaluationBatchSeconds.startTimer();
     // Neighbours of a kind are taken together, up to the next of another kind, so that everything keeps its order.
     let changes = new Map<number, ProfileChange[]>();
+    let owed: Owed[] = [];
     let merges = new Map<number, Map<number, MergeMessage>>();
     const flush = async () => {
-      const [waiting, merging] = [changes, merges];
+      const [waiting, owing, merging] = [changes, owed, merges];
       changes = new Map();
+      owed = [];
       merges = new Map();
-      if (waiting.size > 0) await takeChanges(waiting);
+      if (waiting.size > 0) await takeChanges(waiting, owing);
       for (const [account, bySource] of merging) await takeMerges(account, [...bySource.values()]);
     };
     for (const message of messages) {
       const { account } = message;
       if (message.kind === 'profiles') {
         if (merges.size > 0) await flush();
-        if (message.debt !== undefined) debts.note(message.debt, account, message.changes);
+        if (message.debt !== undefined) owed.push({ ...message, debt: message.debt });
         const list = changes.get(account) ?? [];
         changes.set(account, list);
         for (const change of message.changes) list.push(change);
@@ -319,6 +333,7 @@ export async function openPartition(
   }
 
   const clock = createPartitionClock(deps.clickhouse, partition, {
+    logger: deps.logger,
     writer,
     registry,
     scopes,
@@ -344,19 +359,12 @@ export async function openPartition(
   }
 
   function close(): void {
+    clock.close();
     definer.close();
     audit.close();
   }
 
   return { take, ready: () => clock.ready(), tick, hasMore: () => clock.hasMore(), catchUp, written, close };
-}
-
-function profilesOf(
-  byAccount: ReadonlyMap<number, readonly ProfileChange[]>,
-): Map<number, ReadonlySet<number>> {
-  return new Map(
-    [...byAccount].map(([account, changes]) => [account, new Set(changes.map(({ profile }) => profile))]),
-  );
 }
 
 function entryOf({ profile, segment, reason, kind }: Difference): NewEntry {

@@ -257,10 +257,10 @@ function aheadOf(entries: readonly LogEntry[]) {
   return rows;
 }
 
-/** Limits of memory, time or statement size, and what ClickHouse refuses to understand. */
+/** Limits of memory, time or statement size, of our own too (`throwIf`), and what ClickHouse refuses to understand. */
 export function isFaultOfDefinition(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' && ['62', '159', '167', '168', '241', '306', '427'].includes(code);
+  return typeof code === 'string' && ['62', '159', '167', '168', '241', '306', '395', '427'].includes(code);
 }
 
 const TOO_COSTLY = 'the condition needs more memory or time than there is; make it simpler';

@@ -5,6 +5,7 @@ import type { QueryParams } from '@clickhouse/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDays } from '../../src/evaluation/days.ts';
 import { createRegistry, type SegmentInForce } from '../../src/evaluation/registry.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
 import { until } from '../../src/runtime/until.ts';
 import { criteriaOf, normalise } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
@@ -18,6 +19,7 @@ const engines = useEngines();
 const MIDNIGHT = Date.UTC(2026, 5, 1);
 const DAY = 86_400_000;
 const ACCOUNTS = 20;
+const logger = createLogger('silent');
 let clickhouse: ClickHouse;
 
 beforeAll(async () => {
@@ -49,7 +51,7 @@ it('a few are read at a time, and all of them in the end', async () => {
     },
   }) as ClickHouse['client'];
   const registry = createRegistry();
-  const days = createDays({ ...clickhouse, client }, registry, 0);
+  const days = createDays({ ...clickhouse, client }, registry, logger, 0);
   for (let account = 1; account <= ACCOUNTS; account++) {
     const segment = daily(account);
     registry.put(segment);
@@ -93,7 +95,7 @@ it('whoever something else happens to is asked about what the day has moved for 
   for (const segment of segments) registry.put(segment);
   const place = { account, metrics: new Map([['Seen', 1]]), timeZone: 'UTC', chunks: [0] };
   const askedAbout = async (askedOutright: number) => {
-    const days = createDays(clickhouse, registry, askedOutright);
+    const days = createDays(clickhouse, registry, logger, askedOutright);
     days.begin(
       { ...place, before: MIDNIGHT - 1, after: MIDNIGHT },
       [MIDNIGHT],
@@ -106,4 +108,68 @@ it('whoever something else happens to is asked about what the day has moved for 
   };
   expect(await askedAbout(5)).toEqual(['7: 3', '8: 3', '8: 1']);
   expect(await askedAbout(6)).toEqual(['7: 1', '7: 2', '7: 3', '8: 1', '8: 2', '8: 3']);
+});
+
+/** Days of accounts in the order of the numbers, and what is read of them. */
+function openDays(query: (request: QueryParams) => Promise<unknown>, said: string[] = []) {
+  const client = Object.create(clickhouse.client, { query: { value: query } }) as ClickHouse['client'];
+  const registry = createRegistry();
+  const out = { write: (line: string) => said.push(line) };
+  const days = createDays({ ...clickhouse, client }, registry, createLogger('warn', out), 0);
+  const begin = (segment: SegmentInForce, chunks: number[]) => {
+    registry.put(segment);
+    const { account } = segment;
+    const place = { account, metrics: new Map([['Seen', account]]), timeZone: 'UTC', chunks };
+    days.begin({ ...place, before: MIDNIGHT - 1, after: MIDNIGHT }, [MIDNIGHT], new Map([[segment, true]]));
+  };
+  return { days, begin };
+}
+
+it('a day that takes long to read keeps no other account waiting', async () => {
+  let release: () => void = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const { days, begin } = openDays(async (request) => {
+    if (Object.values(request.query_params ?? {}).includes(201)) await held;
+    return clickhouse.client.query(request);
+  });
+  for (let account = 201; account <= 205; account++) begin(daily(account), [0]);
+  // Four of them have nothing to tell: each is over with its first page.
+  for (let over = 0; over < 4; over++) {
+    expect(await until(() => Promise.resolve(days.isRead()), { withinMs: 10_000 })).toBe(true);
+    days.next();
+  }
+  expect(days.areOpen()).toBe(true);
+  expect(days.isRead()).toBe(false);
+  release();
+  expect(await until(() => Promise.resolve(days.isRead()), { withinMs: 10_000 })).toBe(true);
+  days.next();
+  expect(days.areOpen()).toBe(false);
+});
+
+it('what is too much for one statement is read in halves, and what cannot be read at all does not keep the day open', async () => {
+  const said: string[] = [];
+  const all = [1, 2, 3, 4];
+  const read: unknown[] = [];
+  const { days, begin } = openDays(async (request) => {
+    const [, name = ''] = /intDiv\(profile, 65536\) IN \{(\w+):/.exec(request.query) ?? [];
+    const chunks = (request.query_params?.[name] ?? []) as number[];
+    read.push(chunks);
+    if (chunks.includes(3)) throw Object.assign(new Error('too much'), { code: '241' });
+    return clickhouse.client.query(request);
+  }, said);
+  begin(daily(301), all);
+  while (days.areOpen()) {
+    expect(await until(() => Promise.resolve(days.isRead()), { withinMs: 10_000 })).toBe(true);
+    days.next();
+  }
+  expect(read).toEqual([all, [1, 2], [3, 4], [3], [4]]);
+  expect(said).toHaveLength(1);
+  expect(said[0]).toContain('the audit repairs it');
+});
+
+it('any other failure of a reading is thrown', async () => {
+  const { days, begin } = openDays(() => Promise.reject(new Error('connection refused')));
+  begin(daily(401), [0]);
+  expect(await until(() => Promise.resolve(days.isRead()), { withinMs: 10_000 })).toBe(true);
+  expect(() => days.next()).toThrow('connection refused');
 });

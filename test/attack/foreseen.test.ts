@@ -8,6 +8,7 @@ import { createLooks, type Wanted } from '../../src/evaluation/looks.ts';
 import type { Edge } from '../../src/evaluation/registry.ts';
 import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventKey, eventLine, uuidOf } from '../../src/ingest/rows.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
 import { connectClickHouse, insertLines, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { migrateClickHouse } from '../../src/storage/clickhouse/migrate.ts';
 import { useEngines } from '../support/engines.ts';
@@ -58,7 +59,13 @@ it('an account that has come is looked for although the coming stretch is given 
     return new Promise<void>(() => {});
   };
   const limits = { ...FORESIGHT_LIMITS, aheadMs: AHEAD_MS, crossings: 1 };
-  const foreseen = createForeseen({ ...clickhouse, client }, looks, () => true, limits);
+  const foreseen = createForeseen(
+    { ...clickhouse, client },
+    looks,
+    () => true,
+    createLogger('silent'),
+    limits,
+  );
   const look = async (accounts: number[], after: number, through: number) => {
     const found: number[] = [];
     const slices = accounts.map((account) => sliceOf(account, NOW + after, NOW + through));
@@ -72,6 +79,6 @@ it('an account that has come is looked for although the coming stretch is given 
   // So far that the next stretch is being looked at.
   expect(await look([1], 0, 170_000)).toEqual([]);
   expect(coming).not.toBeNull();
-  foreseen.note(1, [{ profile: 3, cause: 'MERGE', at: NOW, whole: true }]);
+  foreseen.note(1, [{ profile: 3, cause: 'MERGE', at: NOW, whole: true }], NOW);
   expect(await look([1, 2], 170_000, 182_000)).toEqual([2, leaves]);
 });

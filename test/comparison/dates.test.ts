@@ -305,6 +305,7 @@ test('only on a day that begins a month is anybody compared for a birthday of th
       { ...world.clickhouse, client },
       change,
       movedByDay(change, [segment]),
+      { signal: new AbortController().signal, skipped: () => assert.fail('it can be read') },
     )) {
       assert.fail(`nobody is there: ${JSON.stringify(page)}`);
     }

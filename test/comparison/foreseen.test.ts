@@ -160,13 +160,13 @@ async function crossed(foreseen: Foreseen, after: number, through: number): Prom
 
 test('news that come behind an edge bring it all the same: somebody may have been evaluated with what they tell', async () => {
   const { clickhouse } = world;
-  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true);
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true, world.logger);
   const now = Date.parse('2040-03-01T12:00:00Z');
   expect(await crossed(foreseen, now, now + 1_000)).toEqual([]);
-  foreseen.note(9, [news(1, now - 1_500)]);
+  foreseen.note(9, [news(1, now - 1_500)], now + 1_000);
   expect(await crossed(foreseen, now + 1_000, now + 1_500)).toEqual([[1, -500]]);
   // What was over before it arrived has been evaluated since.
-  foreseen.note(9, [{ ...news(2, now - 60_000), at: now }]);
+  foreseen.note(9, [{ ...news(2, now - 60_000), at: now }], now + 1_500);
   expect(await crossed(foreseen, now + 1_500, now + 2_000)).toEqual([]);
 });
 
@@ -182,8 +182,8 @@ test('news that come before anything was looked at are looked for from when they
   };
   const line = JSON.stringify({ ...row, id: randomUUID(), properties: '{}', arrived_at: row.time });
   await insertLines(clickhouse, 'events', [line], 'a late event');
-  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true);
-  foreseen.note(9, [news(3, now - 5_000)]);
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true, world.logger);
+  foreseen.note(9, [news(3, now - 5_000)], now);
   // Where the clock of a predecessor stood, who had not been told.
   expect(await crossed(foreseen, now, now + 500)).toEqual([[3, -3_000]]);
 });
