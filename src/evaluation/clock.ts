@@ -7,7 +7,6 @@ import type { Logger } from '../runtime/logger.ts';
 import { until as waitUntil } from '../runtime/until.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import { evaluatorPartition } from '../storage/topics.ts';
 import type { Answerer } from './answers.ts';
 import { createDays, type DayTurnings } from './days.ts';
 import type { Debts } from './debts.ts';
@@ -16,7 +15,7 @@ import type { Looks } from './looks.ts';
 import { midnightsIn } from './midnights.ts';
 import type { AccountIndex, Registry } from './registry.ts';
 import type { Scopes } from './scopes.ts';
-import type { Slice } from './slice.ts';
+import { shareOf, type Slice } from './slice.ts';
 import { dateDifferences, questionsOfTime, turningsOf, type Evaluate, type Turning } from './turnings.ts';
 import type { Difference } from './diff.ts';
 import type { MembershipWriter } from './writer.ts';
@@ -77,9 +76,7 @@ export function createPartitionClock(
   parts: ClockParts,
 ): PartitionClock {
   const { logger, writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write } = parts;
-  const isMine = ({ account, profile }: { account: number; profile: number }) =>
-    evaluatorPartition(account, profile) === partition;
-  const foreseen = createForeseen(clickhouse, parts.looks, isMine, logger, parts.foresight);
+  const foreseen = createForeseen(clickhouse, parts.looks, shareOf(partition), logger, parts.foresight);
   const days = createDays(clickhouse, registry, logger, parts.foresight.turnings);
   let through = writer.watermark;
   let saved = writer.watermark;

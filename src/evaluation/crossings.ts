@@ -9,7 +9,7 @@ import { moment } from './compile.ts';
 import { departuresIn, departuresOfProfiles } from './departures.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import type { Edge } from './registry.ts';
-import type { Part, Slice } from './slice.ts';
+import { EVERYBODY, type Part, type Share, type Slice } from './slice.ts';
 
 /** An instant at which the profile crossed an edge. */
 export interface Crossing {
@@ -52,9 +52,12 @@ export async function* findCrossings(
   slices: readonly Slice[],
   present: number,
   options: QueryOptions = {},
+  share: Share = EVERYBODY,
 ): AsyncGenerator<CrossingProfile[]> {
   for (const group of together(slices)) {
-    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)], present, options);
+    const accounts = group.map(({ account }) => account);
+    const within = (parameters: Parameters) => share.select(accounts, parameters);
+    yield* crossingsOf(clickhouse, [...arrivals(group), ...departuresIn(group)], present, options, within);
   }
 }
 
@@ -106,13 +109,14 @@ async function* crossingsOf(
   parts: readonly Part[],
   present: number,
   options: QueryOptions = {},
+  within: (parameters: Parameters) => string = () => 'true',
 ): AsyncGenerator<CrossingProfile[]> {
   for (let from: Place = { account: 0, profile: 0 }; ;) {
     const found = new Map<string, CrossingProfile>();
     // Behind the last profile of a full reading there may be more in that part: there the next round begins.
     let through: Place | null = null;
     for (const part of parts) {
-      const read = await readFrom(clickhouse, part, from, present, options);
+      const read = await readFrom(clickhouse, part, from, present, options, within);
       for (const { account, profile, crossings } of read) {
         const key = `${account}:${profile}`;
         const before = found.get(key)?.crossings ?? [];
@@ -159,6 +163,7 @@ async function readFrom(
   from: Place,
   present: number,
   options: QueryOptions,
+  within: (parameters: Parameters) => string,
 ): Promise<CrossingProfile[]> {
   const parameters = createParameters();
   const now = parameters.add('Int64', present);
@@ -174,6 +179,7 @@ async function readFrom(
        FROM (${part.select(parameters)})
        WHERE (account, profile)
          >= (${parameters.add('UInt32', from.account)}, ${parameters.add('UInt32', from.profile)})
+         AND ${within(parameters)}
        GROUP BY account, profile, edge
      )
      GROUP BY account, profile

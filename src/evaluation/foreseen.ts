@@ -12,9 +12,9 @@ import { instantOfDate, readDate } from '../segments/dates.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } from './crossings.ts';
-import type { Looks } from './looks.ts';
+import { URGENT, type Looks } from './looks.ts';
 import type { Edge } from './registry.ts';
-import type { Slice } from './slice.ts';
+import type { Share, Slice } from './slice.ts';
 import {
   crossingOf,
   foresee,
@@ -66,10 +66,11 @@ const PROFILES_AT_ONCE = 5_000;
 export function createForeseen(
   clickhouse: ClickHouse,
   looks: Looks,
-  isMine: (one: { account: number; profile: number }) => boolean,
+  share: Share,
   logger: Logger,
   limits: ForesightLimits = FORESIGHT_LIMITS,
 ): Foreseen {
+  const { isMine } = share;
   /** One behind the other. */
   let stretches: Stretch[] = [];
   /** The one behind those, which is being looked at. */
@@ -210,10 +211,7 @@ export function createForeseen(
     }
     // More than may be remembered: page by page, and no further than it must be.
     giveUp();
-    for await (const page of findCrossings(clickhouse, slices, until)) {
-      const mine = page.filter(isMine);
-      if (mine.length > 0) yield mine;
-    }
+    yield* findCrossings(clickhouse, slices, until, URGENT, share);
   }
 
   const foreseenThrough = () => stretches.at(-1)?.through ?? -Infinity;

@@ -27,7 +27,7 @@ const MOST_TOGETHER = 64;
 /** Ahead of its time it must not keep from ClickHouse what others wait for. */
 const AT_LEISURE = { timeoutSeconds: 120, settings: { max_threads: 1 } };
 /** After an outage it may be much that has come to pass. */
-const URGENT = { timeoutSeconds: 600 };
+export const URGENT = { timeoutSeconds: 600 };
 
 export function createLooks(clickhouse: ClickHouse): Looks {
   const asking = (options: QueryOptions) =>

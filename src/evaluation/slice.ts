@@ -1,4 +1,5 @@
 /** A stretch of time and what to look for in it. */
+import { chunkPartition, CHUNK_BITS, evaluatorPartition, EVALUATOR_PARTITIONS } from '../storage/topics.ts';
 import type { Parameters } from './parameters.ts';
 import type { Edge } from './registry.ts';
 
@@ -12,6 +13,27 @@ export interface Slice {
   /** after < instant <= through, epoch milliseconds. */
   after: number;
   through: number;
+}
+
+/** Of everybody, those who are looked for. */
+export interface Share {
+  isMine: (one: { account: number; profile: number }) => boolean;
+  /** The same as a condition of `account`, of those named, and `profile`. */
+  select: (accounts: readonly number[], parameters: Parameters) => string;
+}
+
+export const EVERYBODY: Share = { isMine: () => true, select: () => 'true' };
+
+export function shareOf(partition: number): Share {
+  return {
+    isMine: ({ account, profile }) => evaluatorPartition(account, profile) === partition,
+    select(accounts, parameters) {
+      const firsts = accounts.map((account) => chunkPartition(account, 0));
+      const first = `transform(account, ${parameters.add('Array(UInt32)', accounts)},
+        ${parameters.add('Array(UInt32)', firsts)}, toUInt32(0))`;
+      return `(${first} + bitShiftRight(profile, ${CHUNK_BITS})) % ${EVALUATOR_PARTITIONS} = ${partition}`;
+    },
+  };
 }
 
 /** One statement of those that look for crossings. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createSegment } from '../../src/evaluation/definitions.ts';
 import { createForeseen } from '../../src/evaluation/foreseen.ts';
+import { EVERYBODY } from '../../src/evaluation/slice.ts';
 import { acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { readLogPage } from '../../src/streaming/feed.ts';
 import { useEngines } from '../support/engines.ts';
@@ -151,12 +152,7 @@ test('whoever is new while a day is open was not there when it began', async () 
 
 test('an event that has been evaluated is not looked at once more when its time has come', async () => {
   const now = Date.UTC(2040, 0, 1);
-  const foreseen = createForeseen(
-    world.clickhouse,
-    () => Promise.resolve(),
-    () => true,
-    world.logger,
-  );
+  const foreseen = createForeseen(world.clickhouse, () => Promise.resolve(), EVERYBODY, world.logger);
   const look = async (after: number, through: number) => {
     const found: number[] = [];
     const slice = { account: 1, metrics: new Map([['M', 1]]), timeZone: 'UTC', edges: [], after, through };

@@ -6,6 +6,7 @@ import { createSegment, updateSegment } from '../../src/evaluation/definitions.t
 import { createForeseen, type Foreseen } from '../../src/evaluation/foreseen.ts';
 import { createLooks } from '../../src/evaluation/looks.ts';
 import type { Edge } from '../../src/evaluation/registry.ts';
+import { EVERYBODY } from '../../src/evaluation/slice.ts';
 import { acceptConsents, acceptEvents, acceptProfiles } from '../../src/ingest/accept.ts';
 import { insertLines } from '../../src/storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../../src/storage/profile-changes.ts';
@@ -160,7 +161,7 @@ async function crossed(foreseen: Foreseen, after: number, through: number): Prom
 
 test('news that come behind an edge bring it all the same: somebody may have been evaluated with what they tell', async () => {
   const { clickhouse } = world;
-  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true, world.logger);
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), EVERYBODY, world.logger);
   const now = Date.parse('2040-03-01T12:00:00Z');
   expect(await crossed(foreseen, now, now + 1_000)).toEqual([]);
   foreseen.note(9, [news(1, now - 1_500)], now + 1_000);
@@ -182,7 +183,7 @@ test('news that come before anything was looked at are looked for from when they
   };
   const line = JSON.stringify({ ...row, id: randomUUID(), properties: '{}', arrived_at: row.time });
   await insertLines(clickhouse, 'events', [line], 'a late event');
-  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), () => true, world.logger);
+  const foreseen = createForeseen(clickhouse, createLooks(clickhouse), EVERYBODY, world.logger);
   foreseen.note(9, [news(3, now - 5_000)], now);
   // Where the clock of a predecessor stood, who had not been told.
   expect(await crossed(foreseen, now, now + 500)).toEqual([[3, -3_000]]);
