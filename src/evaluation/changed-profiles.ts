@@ -3,19 +3,12 @@
  * criteria are conditional aggregates, so that another criterion costs arithmetic and no further reading.
  */
 import { criterionKey } from '../segments/normalise.ts';
-import type { Criterion, NearCriterion, PropertyCriterion, SampleCriterion } from '../segments/ast.ts';
+import type { Criterion, SampleCriterion } from '../segments/ast.ts';
 import { isInSample } from '../segments/sample.ts';
 import { metricsOf } from '../segments/touch.ts';
 import { query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import {
-  factAttributes,
-  factTruths,
-  selectFacts,
-  type FactCriterion,
-  type FactsRow,
-} from './changed-facts.ts';
-import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
-import { compileNear, COORDINATES } from './near.ts';
+import { evaluateNear, evaluateTraits } from './changed-traits.ts';
+import { compileEvents, notWrittenOut } from './compile.ts';
 import { createParameters } from './parameters.ts';
 import { compileRules, splitRules, type RuleRow } from './rules.ts';
 import { compileSequence } from './sequences.ts';
@@ -23,14 +16,16 @@ import { evaluateTrends } from './trends.ts';
 import {
   answers,
   instantOf,
+  isDigitSet,
   profilesOf,
   selectTruths,
   truthDigits,
   type Subject,
+  type Truth,
   type TruthRow,
   type Truths,
 } from './truth-rows.ts';
-import { looksAtEvents, looksAtTraits, type HistoryCriterion, type TraitCriterion } from './uses.ts';
+import { looksAtEvents, type HistoryCriterion } from './uses.ts';
 
 export type { Subject, Truths } from './truth-rows.ts';
 
@@ -58,32 +53,28 @@ export async function evaluateSubjects(
   subjects: readonly Subject[],
   criteria: readonly Criterion[],
 ): Promise<Truths> {
-  const truths = new Map<string, Truths>();
+  const truths = new Map<string, Truth>();
   const events = criteria.filter(looksAtEvents);
-  const traits = criteria.filter(looksAtTraits);
+  const traits = criteria.filter(
+    (criterion) => criterion.kind === 'property' || criterion.kind === 'consent',
+  );
+  const near = criteria.filter((criterion) => criterion.kind === 'near');
   const trends = criteria.filter((criterion) => criterion.kind === 'trend');
   for (const criterion of criteria) {
-    if (criterion.kind === 'sample') truths.set(criterionKey(criterion), sampleTruths(criterion));
+    if (criterion.kind === 'sample') truths.set(criterionKey(criterion), sampleTruth(criterion));
     else if (criterion.kind === 'segment') throw notWrittenOut(criterion);
   }
-  await Promise.all([
-    ...pages(events).map(async (page) => {
-      const answer = await evaluateEvents(clickhouse, scope, subjects, page);
-      for (const criterion of page) truths.set(criterionKey(criterion), answer);
-    }),
-    ...pages(traits).map(async (page) => {
-      const answer = await evaluateTraits(clickhouse, scope, subjects, page);
-      for (const criterion of page) truths.set(criterionKey(criterion), answer);
-    }),
-    ...pages(trends).map(async (page) => {
-      const answer = await evaluateTrends(clickhouse, scope, subjects, page);
-      for (const criterion of page) truths.set(criterionKey(criterion), answer);
-    }),
+  const found = await Promise.all([
+    ...pages(events).map((page) => evaluateEvents(clickhouse, scope, subjects, page)),
+    ...pages(traits).map((page) => evaluateTraits(clickhouse, scope, subjects, page)),
+    ...pages(near).map((page) => evaluateNear(clickhouse, scope, subjects, page)),
+    ...pages(trends).map((page) => evaluateTrends(clickhouse, scope, subjects, page)),
   ]);
+  for (const [key, truth] of found.flatMap((ofPage) => [...ofPage])) truths.set(key, truth);
   return (subject, criterion) => {
-    const answer = truths.get(criterion);
-    if (!answer) throw new Error('a criterion was not evaluated');
-    return answer(subject, criterion);
+    const truth = truths.get(criterion);
+    if (!truth) throw new Error('a criterion was not evaluated');
+    return truth(subject);
   };
 }
 
@@ -92,7 +83,7 @@ async function evaluateEvents(
   scope: ChangedScope,
   subjects: readonly Subject[],
   criteria: HistoryCriterion[],
-): Promise<Truths> {
+): Promise<Map<string, Truth>> {
   const parameters = createParameters();
   const instant = instantOf(subjects, scope.timeZone);
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
@@ -102,7 +93,7 @@ async function evaluateEvents(
       .map(metricOf)
       .filter((id) => id > 0),
   );
-  if (metrics.size === 0) return () => false;
+  if (metrics.size === 0) return new Map(criteria.map((one) => [criterionKey(one), () => false]));
 
   const sequences = criteria.filter((criterion) => criterion.kind === 'sequence');
   const [ruled, others] = splitRules(
@@ -131,54 +122,13 @@ async function evaluateEvents(
       optimize_functions_to_subcolumns: 0,
     },
   });
-  return answers(found, [...ruled, ...others, ...sequences], instant, (row, place) =>
-    place < ruled.length ? rules.truths[place]?.(row) === true : row.truths[place - ruled.length] === '1',
-  );
+  return answers(found, [...ruled, ...others, ...sequences], instant, [
+    ...rules.truths,
+    ...further.map((_, place) => isDigitSet(place)),
+  ]);
 }
 
-async function evaluateTraits(
-  clickhouse: ClickHouse,
-  scope: ChangedScope,
-  subjects: readonly Subject[],
-  criteria: TraitCriterion[],
-): Promise<Truths> {
-  const parameters = createParameters();
-  const facts: FactCriterion[] = [];
-  const others: (PropertyCriterion | NearCriterion)[] = [];
-  for (const criterion of criteria) {
-    const isDate = criterion.kind === 'property' && criterion.filter.kind === 'date';
-    if (isDate || criterion.kind === 'consent') facts.push(criterion);
-    else others.push(criterion);
-  }
-  const compiled = others.map((criterion) => {
-    if (criterion.kind === 'near') return compileNear(criterion, parameters);
-    // Without dates, traits are the same at every instant.
-    const match = compileTrait(criterion, { among: [], timeZone: scope.timeZone }, parameters);
-    return `argMaxIf(${match}, revision, attribute = ${parameters.add('String', criterion.path)})`;
-  });
-  const ofFacts = factAttributes(facts);
-  const attributes = [...new Set([...others.flatMap(attributesOf), ...ofFacts])];
-  const rows = await query<TruthRow & FactsRow>(
-    clickhouse,
-    `SELECT profile, ${truthDigits(compiled)} AS truths, ${selectFacts(ofFacts, parameters)} AS facts
-     FROM traits_by_profile
-     WHERE account = ${parameters.add('UInt32', scope.account)}
-       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-       AND attribute IN ${parameters.add('Array(String)', attributes)}
-     GROUP BY profile`,
-    parameters.values,
-  );
-  const truths = answers(rows, others, null);
-  const truthsOfFacts = factTruths(rows, ofFacts, facts, scope.timeZone);
-  const keys = new Set(facts.map(criterionKey));
-  return (subject, key) => (keys.has(key) ? truthsOfFacts : truths)(subject, key);
-}
-
-function attributesOf(criterion: PropertyCriterion | NearCriterion): readonly string[] {
-  return criterion.kind === 'near' ? COORDINATES : [criterion.path];
-}
-
-function sampleTruths({ salt, percent }: SampleCriterion): Truths {
+function sampleTruth({ salt, percent }: SampleCriterion): Truth {
   return ({ profile }) => isInSample(profile, salt, percent);
 }
 

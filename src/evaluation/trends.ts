@@ -13,8 +13,8 @@ import {
   selectTruths,
   truthDigits,
   type Subject,
+  type Truth,
   type TruthRow,
-  type Truths,
 } from './truth-rows.ts';
 
 // One number for time and revision: by pairs ClickHouse finds the newest ten times as slowly.
@@ -66,13 +66,13 @@ export function selectByTrend(
       HAVING ${hasChanged(criterion, now, then, parameters)}`;
 }
 
-/** Truths of trends, by subject and key. */
+/** Truths of trends, by their keys. */
 export async function evaluateTrends(
   clickhouse: ClickHouse,
   { account, timeZone }: { account: number; timeZone: string },
   subjects: readonly Subject[],
   criteria: readonly TrendCriterion[],
-): Promise<Truths> {
+): Promise<Map<string, Truth>> {
   const parameters = createParameters();
   const instant = instantOf(subjects, timeZone);
   const truths = truthDigits(criteria.map((criterion) => compileTrend(criterion, instant, parameters)));

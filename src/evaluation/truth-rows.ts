@@ -1,4 +1,5 @@
 /** Truths of many criteria for some profiles, as rows of an answer: a digit per criterion. */
+import { groupBy } from '../runtime/group-by.ts';
 import type { Criterion } from '../segments/ast.ts';
 import { criterionKey } from '../segments/normalise.ts';
 import type { Instant } from './calendars.ts';
@@ -12,6 +13,9 @@ export interface Subject {
 
 /** Whether a criterion (by its key) is true for a subject. */
 export type Truths = (subject: Subject, criterion: string) => boolean;
+
+/** The same of one criterion. */
+export type Truth = (subject: Subject) => boolean;
 
 export interface TruthRow {
   profile: number;
@@ -71,22 +75,47 @@ export function selectTruths(
 }
 
 export function truthDigits(truths: readonly string[]): string {
-  return `concat(${[`''`, `''`, ...truths.map((truth) => `toString(toUInt8(${truth}))`)].join(', ')})`;
+  return `arrayStringConcat(CAST([${truths.join(', ')}], 'Array(UInt8)'))`;
 }
 
-/** `instant` as the rows were asked for. `holds`: whether the criterion at this place does. */
+/**
+ * By the criterion's key. `instant` as the rows were asked for, null: for all. `holds`, by criterion: whether it does, as a row says.
+ * Millions are asked for after each statement: a truth costs one look into a map of numbers.
+ */
 export function answers<Row extends TruthRow>(
   rows: readonly Row[],
   criteria: readonly Criterion[],
   instant: Instant | null,
-  holds: (row: Row, place: number) => boolean = (row, place) => row.truths[place] === '1',
-): Truths {
-  const places = new Map(criteria.map((criterion, i) => [criterionKey(criterion), i]));
-  const isShared = instant === null || 'at' in instant;
-  const nameOf = (profile: number, at: number | string) => (isShared ? String(profile) : `${profile}@${at}`);
-  const byName = new Map(rows.map((row) => [nameOf(row.profile, row.subject_instant ?? ''), row]));
-  return (subject, criterion) => {
-    const row = byName.get(nameOf(subject.profile, subject.instant));
-    return row !== undefined && holds(row, places.get(criterion) ?? -1);
-  };
+  holds: readonly ((row: Row) => boolean)[] = criteria.map((_, place) => isDigitSet(place)),
+): Map<string, Truth> {
+  const rowOf = finder(rows, instant);
+  return new Map(
+    criteria.map((criterion, i): [string, Truth] => [
+      criterionKey(criterion),
+      (subject) => {
+        const row = rowOf(subject);
+        return row !== undefined && holds[i]?.(row) === true;
+      },
+    ]),
+  );
+}
+
+/** Of `TruthRow.truths`. */
+export function isDigitSet(place: number): (row: TruthRow) => boolean {
+  return ({ truths }) => truths[place] === '1';
+}
+
+function finder<Row extends TruthRow>(
+  rows: readonly Row[],
+  instant: Instant | null,
+): (subject: Subject) => Row | undefined {
+  const byProfile = (some: readonly Row[]) => new Map(some.map((row) => [row.profile, row]));
+  if (instant === null || 'at' in instant) {
+    const found = byProfile(rows);
+    return ({ profile }) => found.get(profile);
+  }
+  const found = new Map(
+    [...groupBy(rows, (row) => Number(row.subject_instant))].map(([at, its]) => [at, byProfile(its)]),
+  );
+  return ({ profile, instant: at }) => found.get(at)?.get(profile);
 }

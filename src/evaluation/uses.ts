@@ -1,12 +1,9 @@
 /** What conditions look at, more exactly than by metric. Pure. */
 import type {
   CalendarPeriod,
-  ConsentCriterion,
   Criterion,
   EventCriterion,
   Leaf,
-  NearCriterion,
-  PropertyCriterion,
   PropertyFilter,
   SequenceCriterion,
   TextFilter,
@@ -31,14 +28,13 @@ export type Reach = { ms: number; from: number; periods: ReadonlySet<CalendarPer
 
 /** Criteria that look at a profile's events and nothing else. */
 export type HistoryCriterion = EventCriterion | SequenceCriterion;
-/** Criteria that look at a profile's attributes and consents and nothing else. */
-export type TraitCriterion = PropertyCriterion | NearCriterion | ConsentCriterion;
 
 export function looksAtEvents(criterion: Criterion): criterion is HistoryCriterion {
   return criterion.kind === 'event' || criterion.kind === 'sequence';
 }
 
-export function looksAtTraits(criterion: Criterion): criterion is TraitCriterion {
+/** At a profile's attributes and consents, and nothing else. */
+export function looksAtTraits(criterion: Criterion): boolean {
   return criterion.kind === 'property' || criterion.kind === 'near' || criterion.kind === 'consent';
 }
 
