@@ -5,7 +5,9 @@
  */
 import type { EventCriterion, NumberFilter, PropertyFilter, TimeWindow } from '../segments/ast.ts';
 import { canonicalJson } from '../segments/canonical.ts';
+import { numberHolds } from '../segments/filters.ts';
 import { measureHolds } from '../segments/measures.ts';
+import { microUnits } from '../segments/numbers.ts';
 import { periodAt, type Instant } from './calendars.ts';
 import { compileEventFilters } from './compile.ts';
 import { summandsAt } from './measures.ts';
@@ -134,9 +136,13 @@ export function compileRules(
       };
     }
     const place = placeOf(added, criterion, path);
-    const times = measure.kind === 'average' ? placeOf(counted, criterion, path) : null;
+    if (measure.kind !== 'average') {
+      const holds = sumFilter(is);
+      return ({ sums }: RuleRow) => holds(sums[place] ?? '0');
+    }
+    const times = placeOf(counted, criterion, path);
     return ({ sums, counts }: RuleRow) => {
-      const over = times === null ? 1 : (counts[times] ?? 0);
+      const over = counts[times] ?? 0;
       return over > 0 && measureHolds(is, { kind: 'ratio', micros: BigInt(sums[place] ?? 0), over });
     };
   });
@@ -251,6 +257,25 @@ function boundsOf(window: TimeWindow | null, instant: Instant): { after: Bound; 
       return { after: { at: after, ago: null }, through: { at: through, ago: 0 } };
     }
   }
+}
+
+/** Of millionths as text. As numbers where these are exact: nearly always, and several times as fast. */
+function sumFilter(is: NumberFilter): (micros: string) => boolean {
+  const inMicros = (value: number) => Number(microUnits(value));
+  const bounds: NumberFilter =
+    is.op === 'between'
+      ? { op: is.op, from: inMicros(is.from), to: inMicros(is.to) }
+      : { op: is.op, value: inMicros(is.value) };
+  const areExact =
+    bounds.op === 'between'
+      ? Number.isSafeInteger(bounds.from) && Number.isSafeInteger(bounds.to)
+      : Number.isSafeInteger(bounds.value);
+  return (micros) => {
+    const sum = Number(micros);
+    return areExact && Number.isSafeInteger(sum)
+      ? numberHolds(bounds, sum)
+      : measureHolds(is, { kind: 'ratio', micros: BigInt(micros), over: 1 });
+  };
 }
 
 /** The whole numbers from 0 up that satisfy the filter: an interval, or all outside of it. */
