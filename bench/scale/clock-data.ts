@@ -16,8 +16,17 @@ import {
   segmentVersions,
 } from '../../src/storage/mysql/schema.ts';
 import { EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
-import { chance, DAY_MS, inSlices, LONG, needRoom, numbers, untilMerged } from '../lib/generate.ts';
-import { EMPTY_MAPS, LARGE_BLOCKS, limitMerges } from './data.ts';
+import {
+  chance,
+  DAY_MS,
+  inSlices,
+  LONG,
+  mergeAsOld,
+  needRoom,
+  numbers,
+  untilMerged,
+} from '../lib/generate.ts';
+import { EMPTY_MAPS, HISTORIES, LARGE_BLOCKS, limitMerges, MERGING_MS } from './data.ts';
 
 export interface ClockPlan {
   profiles: number;
@@ -93,8 +102,8 @@ export async function makeClockData(
     const [metric] = await mysql.db.insert(metrics).values({ account, name, firstSeenAt: now });
     ids.set(name, metric.insertId);
   }
-  // Histories are merged as far as ClickHouse does by itself: those who cross an edge are strangers, each in a granule of
-  // their own (decision 12).
+  // Histories are merged as they are after a day: those who cross an edge are strangers, each in a granule of their own
+  // in every part (decision 12).
   await limitMerges(clickhouse, ['events']);
   const make = (sql: string, values: Record<string, number | number[]>) =>
     command(clickhouse, sql, { account, ...values }, { ...LONG, settings: LARGE_BLOCKS });
@@ -110,6 +119,7 @@ export async function makeClockData(
     await inSlices(share, EVENTS_PER_INSERT, (from, count) => make(EVENTS, { ...values, from, count }));
   }
   await make(AHEAD, { now });
+  await mergeAsOld(clickhouse, HISTORIES, MERGING_MS);
   await untilMerged(clickhouse);
   const made_ = await makeSegments(mysql, { account, metrics: ids, now }, plan);
   await populate(clickhouse, account, now, made_);

@@ -8,7 +8,17 @@ import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { accounts, metrics } from '../../src/storage/mysql/schema.ts';
 import { eq } from 'drizzle-orm';
 import { ATTRIBUTES, profilesSql, traitsSql, type Attribute } from '../language/data.ts';
-import { chance, DAY_MS, inSlices, LONG, needRoom, numbers, skewed, untilMerged } from '../lib/generate.ts';
+import {
+  chance,
+  DAY_MS,
+  inSlices,
+  LONG,
+  mergeAsOld,
+  needRoom,
+  numbers,
+  skewed,
+  untilMerged,
+} from '../lib/generate.ts';
 
 export const HISTORY_DAYS = 90;
 /**
@@ -24,8 +34,10 @@ const PROFILES_PER_INSERT = 4_000_000;
 /** With everything that is kept of it, in both orders and the projection, and room for merges. */
 const BYTES_PER_EVENT = 60;
 const BYTES_PER_PROFILE = 150;
+/** The tables in the order of the profile. */
+export const HISTORIES = ['events_by_profile', 'traits_by_profile'];
 /** Merging all events by profile takes longer than making them. */
-const MERGING_MS = 1_200_000;
+export const MERGING_MS = 1_200_000;
 
 export interface ScaleMetric {
   name: string;
@@ -38,7 +50,7 @@ export interface ScaleMetric {
 export interface ScalePlan {
   profiles: number;
   events: number;
-  /** For those who look at few people: ClickHouse merges the events by profile as far as it does by itself. */
+  /** For those who look at few people: what is in the order of the profile lies in one part, as it does after a day. */
   mergesHistories?: boolean;
   metrics: readonly ScaleMetric[];
   attributes: readonly Attribute[];
@@ -140,6 +152,7 @@ export async function makeScaleData(
       );
     }
   }
+  if (plan.mergesHistories) await mergeAsOld(clickhouse, HISTORIES, MERGING_MS);
   await untilMerged(clickhouse, MERGING_MS);
   const [row] = await query<{ rows: string }>(
     clickhouse,
