@@ -45,6 +45,14 @@ export interface PartitionClock {
   close(): void;
 }
 
+/**
+ * Pages of days that the partitions of a process are looking at. All at once each would take many times as long, and
+ * keep its partition from everything else for all that time.
+ */
+export interface DayPages {
+  underWay: number;
+}
+
 /** What the partition has. */
 export interface ClockParts {
   logger: Logger;
@@ -54,6 +62,7 @@ export interface ClockParts {
   answerer: Answerer;
   debts: Debts;
   looks: Looks;
+  dayPages: DayPages;
   foresight: ForesightLimits;
   signal: AbortSignal;
   /** Whether the account has profiles in the partition. */
@@ -69,13 +78,15 @@ const CLOCK_WAITS_MS = 250;
 /** A clock that is this late is waited for. */
 const CLOCK_LATE_MS = 2_000;
 const LATE_WAITS_MS = 60_000;
+const DAY_PAGES_AT_ONCE = 2;
 
 export function createPartitionClock(
   clickhouse: ClickHouse,
   partition: number,
   parts: ClockParts,
 ): PartitionClock {
-  const { logger, writer, registry, scopes, answerer, debts, signal, isHere, chunksOf, write } = parts;
+  const { logger, writer, registry, scopes, answerer, debts, dayPages, signal, isHere, chunksOf, write } =
+    parts;
   const foreseen = createForeseen(clickhouse, parts.looks, shareOf(partition), logger, parts.foresight);
   const days = createDays(clickhouse, registry, logger, parts.foresight.turnings);
   let through = writer.watermark;
@@ -114,6 +125,19 @@ export function createPartitionClock(
     await write(dated.sort((a, b) => a.segment.account - b.segment.account || a.reason.at - b.reason.at));
   }
 
+  /** One of the pages that wait, unless others are being looked at: then it comes with one of the next ticks. */
+  async function takeDayPage(): Promise<void> {
+    if (dayPages.underWay >= DAY_PAGES_AT_ONCE) return;
+    const page = days.next();
+    if (!page) return;
+    dayPages.underWay += 1;
+    try {
+      await takeTurnings(page.turnings, page.at);
+    } finally {
+      dayPages.underWay -= 1;
+    }
+  }
+
   async function settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void> {
     if (!days.areOpen()) return;
     const open: DayTurnings[] = [];
@@ -147,8 +171,7 @@ export function createPartitionClock(
       });
       await takeTurnings(turnings, until);
     }
-    const page = days.next();
-    if (page) await takeTurnings(page.turnings, page.at);
+    await takeDayPage();
     for (const slice of slices) {
       const begun = midnights.get(slice.account) ?? [];
       if (begun.length > 0) await beginDay(slice, begun);
@@ -199,7 +222,8 @@ export function createPartitionClock(
     through: () => Math.min(through, days.since()),
     async ready() {
       await debts.settled(CLOCK_WAITS_MS, signal);
-      await waitUntil(() => Promise.resolve(days.isRead()), { withinMs: CLOCK_WAITS_MS, signal });
+      const mayGoOn = () => !days.areOpen() || (days.isRead() && dayPages.underWay < DAY_PAGES_AT_ONCE);
+      await waitUntil(() => Promise.resolve(mayGoOn()), { withinMs: CLOCK_WAITS_MS, signal });
     },
     hasMore: () => days.areOpen(),
     note: (account, changes, evaluatedAt) => foreseen.note(account, changes, evaluatedAt),

@@ -13,7 +13,7 @@ import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../
 import { chunksIn, evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
 import { createAnswerer } from './answers.ts';
 import { createAudit, type AuditShare, type Suspects } from './audit.ts';
-import { createPartitionClock } from './clock.ts';
+import { createPartitionClock, type DayPages } from './clock.ts';
 import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
 import { inForceTogether } from './dependents.ts';
@@ -58,6 +58,7 @@ export interface Shared {
   histories: ReadHistories;
   members: ReadMembers;
   looks: Looks;
+  dayPages: DayPages;
   writers: WritersShare;
 }
 
@@ -70,6 +71,7 @@ export function createShared(deps: PartitionDeps): Shared {
     histories: createHistories(deps, (deps.knownLimits ?? KNOWN_LIMITS).eventsPerProfile),
     members: createReadMembers(deps.clickhouse),
     looks: createLooks(deps.clickhouse),
+    dayPages: { underWay: 0 },
     writers: createWritersShare(deps),
   };
 }
@@ -108,7 +110,7 @@ const NEWS_WAIT_MS = 60_000;
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
-  { populations, families, audits, histories, members, looks, alone, writers, turn, signal }: Owner,
+  { populations, families, audits, histories, members, looks, dayPages, alone, writers, turn, signal }: Owner,
 ): Promise<EvaluatorPartition> {
   const writer = await takeOver(deps, partition, writers);
   // A predecessor may have taken news whose data are still on their way.
@@ -340,6 +342,7 @@ export async function openPartition(
     answerer,
     debts,
     looks,
+    dayPages,
     foresight: deps.foresight ?? FORESIGHT_LIMITS,
     signal,
     isHere: (account) => present.has(account),
