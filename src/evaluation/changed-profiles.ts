@@ -113,7 +113,7 @@ async function evaluateEvents(
     FROM events_by_profile
     PREWHERE account = ${parameters.add('UInt32', scope.account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-    WHERE metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
+      AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
   const sql = selectTruths(rows, columns, instant, subjects, parameters);
   const found = await query<TruthRow & RuleRow>(clickhouse, sql, parameters.values, {
     settings: {

@@ -57,7 +57,7 @@ export async function evaluateTraits(
     clickhouse,
     `SELECT profile, attribute, argMax(multiIf(${cases.join(', ')}, ''), revision) AS answer
      FROM traits_by_profile
-     ${placeOf(
+     PREWHERE ${placeOf(
        scope,
        subjects,
        asked.map(({ attribute }) => attribute),
@@ -121,7 +121,7 @@ export async function evaluateNear(
     clickhouse,
     `SELECT profile, ${truths} AS truths
      FROM traits_by_profile
-     ${placeOf(scope, subjects, COORDINATES, parameters)}
+     PREWHERE ${placeOf(scope, subjects, COORDINATES, parameters)}
      GROUP BY profile`,
     parameters.values,
   );
@@ -134,7 +134,7 @@ function placeOf(
   attributes: readonly string[],
   parameters: Parameters,
 ): string {
-  return `PREWHERE account = ${parameters.add('UInt32', account)}
-      AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-    WHERE attribute IN ${parameters.add('Array(String)', [...attributes])}`;
+  return `account = ${parameters.add('UInt32', account)}
+    AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
+    AND attribute IN ${parameters.add('Array(String)', [...attributes])}`;
 }

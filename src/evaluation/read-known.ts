@@ -99,7 +99,7 @@ export async function readKnown(
            FROM (
              SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
              FROM traits_by_profile
-             ${placesOfTraits.where} attribute IN {attributes:Array(String)}
+             ${placesOfTraits.where} AND attribute IN {attributes:Array(String)}
            )
            GROUP BY account, profile, attribute`,
           { ...placesOfTraits.values, attributes: [...attributes] },
@@ -171,7 +171,7 @@ function selectEvents(
             : '0 AS size'
         }
       FROM events_by_profile AS events
-      ${where} metric IN {metrics:Array(UInt32)}
+      ${where} AND metric IN {metrics:Array(UInt32)}
         ${since === null ? '' : `AND time > fromUnixTimestamp64Milli({since:Int64}, 'UTC')`}
     )
     GROUP BY account, profile`;
@@ -179,7 +179,7 @@ function selectEvents(
 
 /**
  * Of one account a set of numbers, which is found several times as fast as a set of pairs, and is looked at before
- * anything else is read. `where`: up to further conditions.
+ * anything else is read. Further conditions can follow.
  */
 function placesOf(places: readonly Place[]): {
   where: string;
@@ -190,11 +190,11 @@ function placesOf(places: readonly Place[]): {
   const [account = 0] = accounts;
   return accounts.every((one) => one === account)
     ? {
-        where: 'PREWHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)} WHERE',
+        where: 'PREWHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}',
         values: { account, profiles },
       }
     : {
-        where: 'WHERE (account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)}) AND',
+        where: 'WHERE (account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})',
         values: { accounts, profiles },
       };
 }
