@@ -209,7 +209,7 @@ CREATE TABLE IF NOT EXISTS memberships (
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (account, segment, chunk)
-SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10, index_granularity = 256, index_granularity_bytes = 65536;
+SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 10, index_granularity = 64, index_granularity_bytes = 65536;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS membership_log_to_memberships TO memberships AS
 SELECT

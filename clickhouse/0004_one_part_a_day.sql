@@ -4,3 +4,6 @@
 ALTER TABLE events_by_profile MODIFY SETTING min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 0, enable_max_bytes_limit_for_min_age_to_force_merge = 1;
 
 ALTER TABLE traits_by_profile MODIFY SETTING min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 0, enable_max_bytes_limit_for_min_age_to_force_merge = 1;
+
+-- Bitmaps of members compact themselves: what has changed since lies beside them for a day at most.
+ALTER TABLE memberships MODIFY SETTING min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 0, enable_max_bytes_limit_for_min_age_to_force_merge = 1;
