@@ -10,7 +10,7 @@ import type { ProfileChange } from '../storage/profile-changes.ts';
 import type { Answerer } from './answers.ts';
 import { createDays, type DayTurnings } from './days.ts';
 import type { Debts } from './debts.ts';
-import { createForeseen, type ForesightLimits } from './foreseen.ts';
+import { createForeseen, type ForesightLimits, type NewsOf } from './foreseen.ts';
 import type { Looks } from './looks.ts';
 import { midnightsIn } from './midnights.ts';
 import type { AccountIndex, Registry } from './registry.ts';
@@ -41,6 +41,8 @@ export interface PartitionClock {
    * told of once the news have turned it back.
    */
   precede(news: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void>;
+  /** These have been evaluated at this instant, neither by news nor by the clock. */
+  evaluated(account: number, profiles: Iterable<number>, at: number): void;
   /** Ends what goes on beside. */
   close(): void;
 }
@@ -79,6 +81,8 @@ const CLOCK_WAITS_MS = 250;
 const CLOCK_LATE_MS = 2_000;
 const LATE_WAITS_MS = 60_000;
 const DAY_PAGES_AT_ONCE = 2;
+/** Of one batch; what lies behind later ones is seen with the news themselves. */
+const INSTANTS_PRECEDED = 10;
 
 export function createPartitionClock(
   clickhouse: ClickHouse,
@@ -186,36 +190,35 @@ export function createPartitionClock(
   }
 
   async function precede(news: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void> {
-    const accounts = [...news].flatMap(([account, changes]) => {
-      const index = registry.account(account);
+    let latest = 0;
+    for (const changes of news.values()) for (const { at } of changes) latest = Math.max(latest, at);
+    const present = writer.advance(latest);
+    const asked: NewsOf[] = [];
+    const withoutPast = new Map<number, Set<number>>();
+    for (const [account, changes] of news) {
       const others = new Set(changes.flatMap((change) => (hasNoPast(change) ? [change.profile] : [])));
-      const old = changes.filter(({ profile }) => !others.has(profile));
-      return index && old.length > 0 ? [{ account, index, old }] : [];
-    });
-    if (accounts.length === 0) return;
+      withoutPast.set(account, others);
+      const index = registry.account(account);
+      const instants = new Map<number, number>();
+      for (const { profile, at } of changes) {
+        if (others.has(profile)) continue;
+        instants.set(profile, Math.min(at, instants.get(profile) ?? present + 1));
+      }
+      if (index && instants.size > 0) asked.push({ slice: sliceOf(account, index, present), instants });
+    }
     // They may be behind the beginning of a day that the clock has not come to yet.
-    const isDayBegun = accounts.some(({ account, index, old }) => {
-      const latest = old.reduce((last, { at }) => Math.max(last, at), 0);
-      return midnightsOf(sliceOf(account, index, latest)).length > 0;
-    });
+    const isDayBegun = asked.some(({ slice }) => midnightsOf(slice).length > 0);
     if (isDayBegun) await tick();
-    await settle(
-      new Map(accounts.map(({ account, old }) => [account, new Set(old.map(({ profile }) => profile))])),
-    );
-    const present = writer.advance(0);
-    const turned = accounts.flatMap(({ account, index, old }) => {
-      const firsts = new Map<number, number>();
-      for (const { profile, at } of old) firsts.set(profile, Math.min(at, firsts.get(profile) ?? at));
-      return [...foreseen.before(sliceOf(account, index, present), firsts)].map(([before, crossed]) => {
-        return { before, turnings: turningsOf(index, crossed, []) };
+    for (const [account, profiles] of withoutPast) days.leaveOut(account, profiles);
+    await settle(new Map(asked.map(({ slice, instants }) => [slice.account, new Set(instants.keys())])));
+    const due = [...(isDayBegun ? [] : foreseen.before(asked))].sort(([one], [other]) => one - other);
+    for (const [before, crossed] of due.slice(0, INSTANTS_PRECEDED)) {
+      const turnings = [...groupBy(crossed, ({ account }) => account)].flatMap(([account, of]) => {
+        const index = registry.account(account);
+        return index ? turningsOf(index, of, []) : [];
       });
-    });
-    const inOrder = [...groupBy(turned, ({ before }) => before)].sort(([one], [other]) => one - other);
-    for (const [before, together] of inOrder)
-      await takeTurnings(
-        together.flatMap(({ turnings }) => turnings),
-        before - 1,
-      );
+      await takeTurnings(turnings, before - 1);
+    }
   }
 
   return {
@@ -229,12 +232,13 @@ export function createPartitionClock(
     note: (account, changes, evaluatedAt) => foreseen.note(account, changes, evaluatedAt),
     settle,
     precede,
+    evaluated: (account, profiles, at) => foreseen.evaluated(account, profiles, at),
     tick,
     close: () => days.close(),
   };
 }
 
-/** Whoever is new was in nothing before; of who is gone or was merged with others, the stores say what has become of them. */
+/** Whoever is new was in nothing before; of who is gone or has taken others in, the stores say what has become of them. */
 function hasNoPast({ created, gone, whole }: ProfileChange): boolean {
   return created === true || gone === true || whole === true;
 }

@@ -34,6 +34,8 @@ export interface Days {
     midnights: readonly number[],
     segments: ReadonlyMap<SegmentInForce, boolean>,
   ): void;
+  /** These were not there when the day began, or are not any more: nobody asks what it has turned for them. */
+  leaveOut(account: number, profiles: Iterable<number>): void;
   /** What of these profiles may be open, day by day; they are looked at now. */
   of(account: number, profiles: ReadonlySet<number>): Promise<DayTurnings[]>;
   /** The next page of any account's first day, or null: all are still being read. Throws what reading it has failed with. */
@@ -94,17 +96,17 @@ export function createDays(
   }
 
   function beginReading(): void {
-    for (const day of open.slice(0, READ_AT_ONCE)) if (day.page === 'waits') readOn(day);
+    for (const day of firsts().slice(0, READ_AT_ONCE)) if (day.page === 'waits') readOn(day);
   }
 
-  /** A large account does not keep the others waiting; the days of each come one after the other. */
+  /** The days of an account come one after the other. */
+  function firsts(): Day[] {
+    return [...new Map([...open].reverse().map((day) => [day.change.account, day])).values()].reverse();
+  }
+
+  /** While one large account is being read, the others go on. */
   function tellable(): { day: Day; page: Exclude<Day['page'], string> } | null {
-    const seen = new Set<number>();
-    for (const day of open) {
-      const { account } = day.change;
-      if (!seen.has(account) && typeof day.page === 'object') return { day, page: day.page };
-      seen.add(account);
-    }
+    for (const day of firsts()) if (typeof day.page === 'object') return { day, page: day.page };
     return null;
   }
 
@@ -124,6 +126,10 @@ export function createDays(
       const pages = turnedByDay(clickhouse, change, moved, reading);
       open.push({ change, moved, midnights, segments, pages, done: new Set(), page: 'waits' });
       beginReading();
+    },
+    leaveOut(account, profiles) {
+      const days = open.filter(({ change }) => change.account === account);
+      for (const profile of profiles) for (const { done } of days) done.add(profile);
     },
     async of(account, profiles) {
       const found: DayTurnings[] = [];

@@ -11,7 +11,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { instantOfDate, readDate } from '../segments/dates.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import { findCrossings, findCrossingsOf, type Crossing, type CrossingProfile } from './crossings.ts';
+import { findCrossings, findCrossingsOf, type CrossingProfile } from './crossings.ts';
 import { URGENT, type Looks } from './looks.ts';
 import type { Edge } from './registry.ts';
 import type { Share, Slice } from './slice.ts';
@@ -29,18 +29,27 @@ import { CLOCKS_DIFFER_BY_MS } from './writer.ts';
 
 export interface Foreseen {
   /** News that have been taken, and are evaluated at this instant. ClickHouse has them when `crossings` is called next. */
-  note(account: number, changes: readonly ProfileChange[], evaluatedAt: number): void;
+  note(account: number, changes: readonly ProfileChange[], at: number): void;
+  /** These have been evaluated at this instant otherwise. */
+  evaluated(account: number, profiles: Iterable<number>, at: number): void;
   /**
-   * Of some profiles of the slice's account, each with an instant of its own: what they cross behind the last look and
-   * before that instant, by instant. Left out is whoever crosses more from then to the end of the slice, which is the
-   * present, and everybody, where what is foreseen has not been completed yet: the next look has them.
+   * Of profiles that news have come about, what they cross behind the last look and before their news, by the instants of
+   * these. Left out are those who cross more from then to the present, or have been evaluated since, and accounts of which
+   * what is foreseen has not been completed yet: with them the news come first.
    */
-  before(slice: Slice, instants: ReadonlyMap<number, number>): Map<number, CrossingProfile[]>;
+  before(news: readonly NewsOf[]): Map<number, CrossingProfile[]>;
   /**
    * Pages of profiles, each with all that it crosses in the slices, which are of one stretch of time: each begins where
    * the one before it has ended.
    */
   crossings(slices: readonly Slice[]): AsyncGenerator<CrossingProfile[]>;
+}
+
+/** Of one account: by profile, when the first of its news came about. */
+export interface NewsOf {
+  /** From the last look to the present. */
+  slice: Slice;
+  instants: ReadonlyMap<number, number>;
 }
 
 export interface ForesightLimits {
@@ -79,6 +88,8 @@ export function createForeseen(
   let asked = -Infinity;
   /** By place, what the news have told only behind its time; the next look brings it. */
   const late = new Map<string, CrossingProfile>();
+  /** By place, who has been evaluated since then by other things than this clock, and as of when. */
+  const evaluations = new Map<string, number>();
   /** Since then there may be news from which nothing was learnt; the next look begins so early. */
   let unlearnt = Infinity;
   let { aheadMs } = limits;
@@ -214,6 +225,21 @@ export function createForeseen(
     yield* findCrossings(clickhouse, slices, until, URGENT, share);
   }
 
+  function noteEvaluation(account: number, profile: number, at: number): void {
+    const place = placeOf({ account, profile });
+    if (evaluations.size >= limits.crossings && !evaluations.has(place)) return;
+    evaluations.set(place, Math.max(at, evaluations.get(place) ?? at));
+  }
+
+  /** Whether nothing is to be looked for any more in the slice. */
+  function isForeseen(slice: Slice): boolean {
+    if (slice.through > foreseenThrough()) return false;
+    return stretches.every(({ accounts }) => {
+      const watch = accounts.get(slice.account);
+      return watch !== undefined && isCovered(watch, slice);
+    });
+  }
+
   const foreseenThrough = () => stretches.at(-1)?.through ?? -Infinity;
 
   /** What has come to pass of what was foreseen. */
@@ -280,11 +306,12 @@ export function createForeseen(
   }
 
   return {
-    note(account, changes, evaluatedAt) {
+    note(account, changes, at) {
+      for (const { profile } of changes) noteEvaluation(account, profile, at);
       let isLearnt = stretches.length > 0;
       for (const stretch of coming ? [...stretches, coming] : stretches) {
         const watch = stretch.accounts.get(account);
-        if (watch) for (const change of changes) learn(stretch, account, watch, change, evaluatedAt);
+        if (watch) for (const change of changes) learn(stretch, account, watch, change, at);
         else isLearnt = false;
       }
       if ([...stretches, coming].some((stretch) => stretch && stretch.size > limits.crossings)) {
@@ -294,27 +321,32 @@ export function createForeseen(
       if (!isLearnt)
         unlearnt = changes.reduce((earliest, one) => Math.min(earliest, knownSince(one)), unlearnt);
     },
-    before(slice, instants) {
-      const { account, through } = slice;
-      const isComplete = ({ accounts }: Stretch) => {
-        const watch = accounts.get(account);
-        return watch !== undefined && isCovered(watch, slice);
-      };
-      const found = new Map<number, Crossing[]>();
-      if (instants.size === 0 || through > foreseenThrough() || !stretches.every(isComplete))
-        return new Map();
-      for (const stretch of stretches) {
-        for (const one of foreseenIn(stretch, asked, through)) {
-          if (one.account !== account || !instants.has(one.profile)) continue;
-          found.set(one.profile, [...(found.get(one.profile) ?? []), one]);
+    evaluated(account, profiles, at) {
+      for (const profile of profiles) noteEvaluation(account, profile, at);
+    },
+    before(news) {
+      // Somebody may have been evaluated of whom that is not remembered.
+      if (evaluations.size >= limits.crossings) return new Map();
+      const byAccount = new Map(
+        news.filter(({ slice }) => isForeseen(slice)).map((one) => [one.slice.account, one]),
+      );
+      const present = Math.max(...[...byAccount.values()].map(({ slice }) => slice.through));
+      const found = new Map<string, CrossingProfile>();
+      for (const stretch of byAccount.size > 0 ? stretches : []) {
+        for (const one of foreseenIn(stretch, asked, present)) {
+          if (byAccount.get(one.account)?.instants.has(one.profile)) addTo(found, crossingOf(one));
         }
       }
       const byInstant = new Map<number, CrossingProfile[]>();
-      for (const [profile, crossings] of found) {
-        const before = instants.get(profile) ?? -Infinity;
+      for (const [place, one] of found) {
+        const { account, profile, crossings } = one;
+        const before = byAccount.get(account)?.instants.get(profile) ?? -Infinity;
         const isOpen = stretches.some(({ accounts }) => accounts.get(account)?.unknown.has(profile));
-        if (isOpen || crossings.some(({ instant }) => instant >= before)) continue;
-        byInstant.set(before, [...(byInstant.get(before) ?? []), { account, profile, crossings }]);
+        const isEvaluated = (evaluations.get(place) ?? -Infinity) >= before;
+        if (isOpen || isEvaluated || crossings.some(({ instant }) => instant >= before)) continue;
+        const together = byInstant.get(before) ?? [];
+        byInstant.set(before, together);
+        together.push(one);
       }
       return byInstant;
     },
@@ -326,6 +358,7 @@ export function createForeseen(
       }
       const { after, through: until } = first;
       asked = until;
+      evaluations.clear();
       stretches = stretches.filter(({ through }) => through > after);
       if (until > foreseenThrough()) {
         const instants = [...late.values()].flatMap((one) => one.crossings.map(({ instant }) => instant - 1));
@@ -371,7 +404,7 @@ function knownSince({ at }: ProfileChange): number {
   return at - CLOCKS_DIFFER_BY_MS;
 }
 
-function placeOf({ account, profile }: CrossingProfile): string {
+function placeOf({ account, profile }: { account: number; profile: number }): string {
   return `${account}:${profile}`;
 }
 

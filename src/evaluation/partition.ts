@@ -208,7 +208,8 @@ export async function openPartition(
   /** All merges of an account that wait, together: one by one they would hold up everything behind them. */
   async function takeMerges(account: number, merges: MergeMessage[]): Promise<void> {
     await stored();
-    await clock.settle(new Map([[account, new Set(merges.map(({ target }) => target))]]));
+    const before = merges.map(({ target, at }): ProfileChange => ({ profile: target, cause: 'MERGE', at }));
+    await clock.precede(new Map([[account, before]]));
     await copyEvents(deps, partition, account, merges);
     // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
     // had committed before carrying, so looking now, after the copy, misses none.
@@ -279,6 +280,7 @@ export async function openPartition(
     const questions = profiles.map((profile) => ({ profile, segment, entering: reason, exiting: reason }));
     const found = await answerer.differences(questions, reason.at);
     await write(found.map(entryOf));
+    clock.evaluated(segment.account, profiles, reason.at);
     audit.repaired(suspects, found);
   }
 

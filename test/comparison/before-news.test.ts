@@ -150,6 +150,110 @@ test('whoever is new while a day is open was not there when it began', async () 
   expect(await told(midnight)).toHaveLength(3);
 });
 
+test('whoever is new while a day is open and does more before it is over stays what they are', async () => {
+  await segment(ordered({ calendar: 'TODAY' }));
+  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
+  await pass(midnight - 5 * SECOND);
+  await order('z', midnight - 5 * SECOND);
+  await world.settle();
+  await whileItIsOpen(midnight, async () => {
+    await order('new', midnight + 10 * SECOND);
+    await sleep(500);
+    await upsert('new', { city: 'Paris' });
+  });
+  expect((await told(midnight)).sort()).toEqual([
+    'ENTERED EVENT -5000',
+    'ENTERED EVENT 10000',
+    'EXITED TIME 0',
+  ]);
+});
+
+test('whoever is new while the days of many accounts wait to be read', async () => {
+  const accounts: number[] = [];
+  for (let i = 0; i < 12; i++) {
+    accounts.push((account = await world.newAccount(0)));
+    await segment(ordered({ calendar: 'TODAY' }));
+  }
+  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
+  await pass(midnight - 5 * SECOND);
+  for (account of accounts) await order('z', midnight - 5 * SECOND);
+  await world.settle();
+  await whileItIsOpen(midnight, async () => {
+    for (account of accounts) await order('new', midnight + 10 * SECOND);
+  });
+  for (account of accounts)
+    expect((await told(midnight)).sort()).toEqual([
+      'ENTERED EVENT -5000',
+      'ENTERED EVENT 10000',
+      'EXITED TIME 0',
+    ]);
+});
+
+test.each([10_200, 10_150])(
+  'what has been told before news is not told again before others, of %i ms',
+  async (second) => {
+    await segment(ordered({ last: 'PT10S' }));
+    const start = world.clock.now();
+    await order('a', start);
+    await world.settle();
+    await pass(start + 9_900);
+    await unseen(start + 10_200, async () => {
+      await order('a', start + 10_200);
+      await until('it is told', async () => (await told(start)).length === 3, WITHIN_MS);
+    });
+    await unseen(start + second, async () => {
+      await upsert('a', { city: 'Berlin' });
+      await sleep(500);
+    });
+    await pass(start + 11_000);
+    expect(await told(start)).toEqual(['ENTERED EVENT 0', 'EXITED TIME 10000', 'ENTERED EVENT 10200']);
+  },
+);
+
+test('news of a clock that is far ahead bring nothing before its time', async () => {
+  await segment(ordered({ last: 'PT60S' }));
+  const start = world.clock.now();
+  await order('a', start);
+  await world.settle();
+  await pass(start + 40_000);
+  await order('a', start + 40_000);
+  await world.settle();
+  await pass(start + 59_900);
+  await unseen(start + 60_200, async () => {
+    const ahead = { ...world, clock: { ...world.clock, now: () => start + 180_000 } };
+    const write = { identifiers: { externalId: 'a' }, properties: { city: 'Paris' } };
+    assert.equal((await acceptProfiles(ahead, account, [write])).accepted, 1);
+    await sleep(500);
+  });
+  await pass(start + 101_000);
+  expect(await told(start)).toEqual(['ENTERED EVENT 0', 'EXITED TIME 100000']);
+});
+
+test('whoever leaves before others are merged into them', async () => {
+  await segment(ordered({ last: 'PT10S' }));
+  const start = world.clock.now();
+  await upsert('b', {});
+  await order('b', start);
+  await world.settle();
+  await pass(start + 9_900);
+  await unseen(start + 10_200, async () => {
+    const email = 'a@example.com';
+    const event = { metric: 'Placed Order', profile: { email }, time: start + 9_950 };
+    assert.equal((await acceptEvents(world, account, [event])).accepted, 1);
+    await sleep(500);
+    const write = { identifiers: { externalId: 'b', email }, properties: {} };
+    assert.equal((await acceptProfiles(world, account, [write])).accepted, 1);
+    await until('it is told', async () => (await told(start)).length >= 4, WITHIN_MS);
+  });
+  await pass(start + 11_000);
+  expect((await told(start)).filter((one) => !one.startsWith('EXITED MERGE'))).toEqual([
+    'ENTERED EVENT 0',
+    'ENTERED EVENT 10200',
+    'EXITED TIME 10000',
+    'ENTERED MERGE 10200',
+  ]);
+});
+
 test('an event that has been evaluated is not looked at once more when its time has come', async () => {
   const now = Date.UTC(2040, 0, 1);
   const foreseen = createForeseen(world.clickhouse, () => Promise.resolve(), EVERYBODY, world.logger);
