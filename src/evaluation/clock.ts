@@ -154,10 +154,13 @@ export function createPartitionClock(
       );
   }
 
-  async function tick(): Promise<number | null> {
-    // Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks.
-    const isLate = writer.advance(0) - through > CLOCK_LATE_MS;
-    if (!(await debts.settled(isLate ? LATE_WAITS_MS : CLOCK_WAITS_MS, signal))) return null;
+  /** Who crosses an edge is looked for in ClickHouse. What is late there comes with one of the next ticks. */
+  function patience(): number {
+    return writer.advance(0) - through > CLOCK_LATE_MS ? LATE_WAITS_MS : CLOCK_WAITS_MS;
+  }
+
+  async function tick(waitsMs: number): Promise<number | null> {
+    if (!(await debts.settled(waitsMs, signal))) return null;
     const until = writer.advance(0);
     const slices: Slice[] = [];
     for (const [account, index] of registry.accounts()) {
@@ -208,7 +211,8 @@ export function createPartitionClock(
     }
     // They may be behind the beginning of a day that the clock has not come to yet.
     const isDayBegun = asked.some(({ slice }) => midnightsOf(slice).length > 0);
-    if (isDayBegun) await tick();
+    // Without ClickHouse those who are in memory are evaluated all the same.
+    if (isDayBegun) await tick(CLOCK_WAITS_MS);
     for (const [account, profiles] of withoutPast) days.leaveOut(account, profiles);
     await settle(new Map(asked.map(({ slice, instants }) => [slice.account, new Set(instants.keys())])));
     const due = [...(isDayBegun ? [] : foreseen.before(asked))].sort(([one], [other]) => one - other);
@@ -233,7 +237,7 @@ export function createPartitionClock(
     settle,
     precede,
     evaluated: (account, profiles, at) => foreseen.evaluated(account, profiles, at),
-    tick,
+    tick: () => tick(patience()),
     close: () => days.close(),
   };
 }
