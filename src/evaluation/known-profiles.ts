@@ -91,8 +91,12 @@ export const KNOWN_LIMITS: KnownLimits = {
 
 /** Evaluations at instants so long before the first one do not make anybody be read again. */
 const EARLIER_MS = 60_000;
-/** Of criteria that are not wide. */
-const PROFILES_PER_ROUND = 5_000;
+/**
+ * Of criteria that are not wide, truths of one round, which are held in memory, and profiles: the more, the more of them
+ * lie in the same granules of ClickHouse.
+ */
+const TRUTHS_PER_ROUND = 5_000_000;
+const PROFILES_PER_ROUND = 50_000;
 /** Accounts that are asked about in ClickHouse at the same time. */
 const ACCOUNTS_AT_ONCE = 4;
 
@@ -289,7 +293,9 @@ export function createKnownProfiles(
       for (const profile of others) forget(keyOf(account, profile));
     },
     perRound: (criteria) =>
-      criteria > limits.wide.criteria ? limits.wide.profilesAtOnce : PROFILES_PER_ROUND,
+      criteria > limits.wide.criteria
+        ? limits.wide.profilesAtOnce
+        : Math.min(PROFILES_PER_ROUND, Math.floor(TRUTHS_PER_ROUND / Math.max(1, criteria))),
     async evaluate(asked, ahead) {
       const rounds = asked.map(({ scope, subjects, criteria, questions }) => {
         const [cheap, costly] = [criteria.filter(isCheap), criteria.filter((one) => !isCheap(one))];
