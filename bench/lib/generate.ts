@@ -1,7 +1,7 @@
 /** What the generators of data share: ClickHouse makes the rows itself, the same at every run. */
 import { statfsSync } from 'node:fs';
 import pLimit from 'p-limit';
-import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 
 export const DAY_MS = 86_400_000;
 
@@ -38,48 +38,6 @@ export async function untilMerged(clickhouse: ClickHouse, withinMs = 300_000): P
     quiet = row?.merges === '0' ? quiet + 1 : 0;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-/** As in clickhouse/0004_one_part_a_day.sql. */
-const SECONDS_TO_WHOLE = 86_400;
-
-/**
- * As though all that is there were older than a day, as nearly all of a history is: ClickHouse merges it into one part
- * per partition. The age at which it does so is a second until it has.
- */
-export async function mergeAsOld(
-  clickhouse: ClickHouse,
-  tables: readonly string[],
-  withinMs: number,
-): Promise<void> {
-  const mergeAfter = async (seconds: number) => {
-    for (const table of tables) {
-      await command(
-        clickhouse,
-        `ALTER TABLE ${table} MODIFY SETTING min_age_to_force_merge_seconds = ${seconds}`,
-      );
-    }
-  };
-  const deadline = performance.now() + withinMs;
-  await mergeAfter(1);
-  for (;;) {
-    const [row] = await query<{ open: string }>(
-      clickhouse,
-      `SELECT count() AS open
-       FROM (
-         SELECT partition
-         FROM system.parts
-         WHERE active AND database = currentDatabase() AND table IN {tables:Array(String)}
-         GROUP BY table, partition
-         HAVING count() > 1
-       )`,
-      { tables: [...tables] },
-    );
-    if (row?.open === '0') break;
-    if (performance.now() > deadline) throw new Error(`${tables.join(' and ')} are still in several parts`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  await mergeAfter(SECONDS_TO_WHOLE);
 }
 
 /** Throws when the disk of `folder` has less room than that. */

@@ -76,10 +76,15 @@ export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - begun) / 1000;
 }
 
-export async function msOf(runs: number, work: (run: number) => Promise<unknown>): Promise<number[]> {
+/** Milliseconds of `runs` behind the first ones, which find code and caches cold. `work` is told which run it is, from 0 on. */
+export async function warmMsOf(
+  first: number,
+  runs: number,
+  work: (run: number) => Promise<unknown>,
+): Promise<number[]> {
   const times: number[] = [];
-  for (let run = 0; run < runs; run++) times.push((await secondsOf(() => work(run))) * 1000);
-  return times;
+  for (let run = 0; run < first + runs; run++) times.push((await secondsOf(() => work(run))) * 1000);
+  return times.slice(first);
 }
 
 /** Linux notes the most memory of each process since somebody last told it to forget. */

@@ -16,17 +16,8 @@ import {
   segmentVersions,
 } from '../../src/storage/mysql/schema.ts';
 import { EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
-import {
-  chance,
-  DAY_MS,
-  inSlices,
-  LONG,
-  mergeAsOld,
-  needRoom,
-  numbers,
-  untilMerged,
-} from '../lib/generate.ts';
-import { EMPTY_MAPS, HISTORIES, LARGE_BLOCKS, limitMerges, MERGING_MS } from './data.ts';
+import { chance, DAY_MS, inSlices, LONG, needRoom, numbers, untilMerged } from '../lib/generate.ts';
+import { EMPTY_MAPS, LARGE_BLOCKS, limitMerges, mergeHistories } from './data.ts';
 
 export interface ClockPlan {
   profiles: number;
@@ -119,7 +110,7 @@ export async function makeClockData(
     await inSlices(share, EVENTS_PER_INSERT, (from, count) => make(EVENTS, { ...values, from, count }));
   }
   await make(AHEAD, { now });
-  await mergeAsOld(clickhouse, HISTORIES, MERGING_MS);
+  await mergeHistories(clickhouse);
   await untilMerged(clickhouse);
   const made_ = await makeSegments(mysql, { account, metrics: ids, now }, plan);
   await populate(clickhouse, account, now, made_);

@@ -2,7 +2,7 @@
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
 import { percentile, round } from '../lib/stats.ts';
-import { createUntilLive, msOf } from './ask.ts';
+import { createUntilLive, warmMsOf } from './ask.ts';
 import { all, event, plainCount, trait, type Asked } from './conditions.ts';
 import type { ScaleOptions } from './create.ts';
 import { makeScaleData, SHOP, type ScaleAccount } from './data.ts';
@@ -77,15 +77,6 @@ export async function measureCounts(rig: Rig, owner: ScaleAccount, runs: number)
   const draftMs = await warmMsOf(1, runs, async (run) => void (drafted = await draft([...base, next(run)])));
   await expected('draft', all(...base, next(runs)), drafted);
   return { countMs: spread(countMs), overlapMs: spread(overlapMs), draftMs: spread(draftMs), faults };
-}
-
-/** Of `runs` behind the first ones. */
-async function warmMsOf(
-  first: number,
-  runs: number,
-  work: (run: number) => Promise<unknown>,
-): Promise<number[]> {
-  return (await msOf(first + runs, work)).slice(first);
 }
 
 function spread(values: readonly number[]) {

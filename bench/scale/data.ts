@@ -3,22 +3,13 @@
  * has to be sorted, through the same tables, views and projections as everything else. Only what conditions look at is
  * filled in. Some people have thousands of events, half of them none of a kind, and neighbours have nothing in common.
  */
+import { until } from '../../src/runtime/until.ts';
 import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { accounts, metrics } from '../../src/storage/mysql/schema.ts';
 import { eq } from 'drizzle-orm';
 import { ATTRIBUTES, profilesSql, traitsSql, type Attribute } from '../language/data.ts';
-import {
-  chance,
-  DAY_MS,
-  inSlices,
-  LONG,
-  mergeAsOld,
-  needRoom,
-  numbers,
-  skewed,
-  untilMerged,
-} from '../lib/generate.ts';
+import { chance, DAY_MS, inSlices, LONG, needRoom, numbers, skewed, untilMerged } from '../lib/generate.ts';
 
 export const HISTORY_DAYS = 90;
 /**
@@ -35,9 +26,11 @@ const PROFILES_PER_INSERT = 4_000_000;
 const BYTES_PER_EVENT = 60;
 const BYTES_PER_PROFILE = 150;
 /** The tables in the order of the profile. */
-export const HISTORIES = ['events_by_profile', 'traits_by_profile'];
+const HISTORIES = ['events_by_profile', 'traits_by_profile'];
+/** As in clickhouse/0004_one_part_a_day.sql. */
+const SECONDS_TO_WHOLE = 86_400;
 /** Merging all events by profile takes longer than making them. */
-export const MERGING_MS = 1_200_000;
+const MERGING_MS = 1_200_000;
 
 export interface ScaleMetric {
   name: string;
@@ -110,6 +103,40 @@ export async function limitMerges(clickhouse: ClickHouse, tables: readonly strin
   }
 }
 
+/**
+ * As though all that is there were older than a day, as nearly all of a history is: ClickHouse merges it into one part
+ * per partition. The age at which it does so is a second until it has.
+ */
+export async function mergeHistories(clickhouse: ClickHouse): Promise<void> {
+  const mergeAfter = async (seconds: number) => {
+    for (const table of HISTORIES) {
+      await command(
+        clickhouse,
+        `ALTER TABLE ${table} MODIFY SETTING min_age_to_force_merge_seconds = ${seconds}`,
+      );
+    }
+  };
+  const areMerged = async () => {
+    const [row] = await query<{ open: string }>(
+      clickhouse,
+      `SELECT count() AS open
+       FROM (
+         SELECT partition
+         FROM system.parts
+         WHERE active AND database = currentDatabase() AND table IN {tables:Array(String)}
+         GROUP BY table, partition
+         HAVING count() > 1
+       )`,
+      { tables: HISTORIES },
+    );
+    return row?.open === '0';
+  };
+  await mergeAfter(1);
+  if (!(await until(areMerged, { withinMs: MERGING_MS })))
+    throw new Error(`${HISTORIES.join(' and ')} are still in several parts`);
+  await mergeAfter(SECONDS_TO_WHOLE);
+}
+
 /** Fills an empty account. `folder` is where ClickHouse keeps its files; null: its disk is not looked at. */
 export async function makeScaleData(
   { mysql, clickhouse }: { mysql: MySql; clickhouse: ClickHouse },
@@ -152,7 +179,7 @@ export async function makeScaleData(
       );
     }
   }
-  if (plan.mergesHistories) await mergeAsOld(clickhouse, HISTORIES, MERGING_MS);
+  if (plan.mergesHistories) await mergeHistories(clickhouse);
   await untilMerged(clickhouse, MERGING_MS);
   const [row] = await query<{ rows: string }>(
     clickhouse,

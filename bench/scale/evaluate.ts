@@ -13,7 +13,7 @@ import { query } from '../../src/storage/clickhouse/connect.ts';
 import { describeMachine } from '../lib/machine.ts';
 import type { Outcome } from '../lib/report.ts';
 import { distribution, median, round } from '../lib/stats.ts';
-import { msOf } from './ask.ts';
+import { warmMsOf } from './ask.ts';
 import { consent, event, trait, type Asked } from './conditions.ts';
 import type { ScaleOptions } from './create.ts';
 import { makeScaleData, SHOP, type ScaleAccount } from './data.ts';
@@ -84,14 +84,13 @@ export async function measureEvaluation(
 
   const batches: { profiles: number; ms: number; evaluationsPerSecond: number }[] = [];
   for (const size of plan.batches) {
-    const times = await msOf(plan.runs + 1, async () => {
+    const times = await warmMsOf(1, plan.runs, async () => {
       const subjects = subjectsOf(some(size));
       const truths = await evaluateSubjects(rig.clickhouse, scope, subjects, criteria);
       // An evaluation that nobody can look up is none.
       for (const subject of subjects) for (const key of keys) truths(subject, key);
     });
-    // The first one warms up.
-    const ms = median(times.slice(1));
+    const ms = median(times);
     const evaluationsPerSecond = Math.round((Math.min(size, profiles) * criteria.length) / (ms / 1000));
     batches.push({ profiles: Math.min(size, profiles), ms: round(ms, 1), evaluationsPerSecond });
     console.log(`${size} profiles: ${round(ms, 1)} ms`);
@@ -101,7 +100,7 @@ export async function measureEvaluation(
   const touched = criteria.filter((criterion) => metricsOf(criterion).includes(SINGLE_METRIC));
   const known = createKnownProfiles(rig);
   known.use(rig.account, usesOf(criteria), profiles + 1);
-  const singles = await msOf(plan.singles + 5, () =>
+  const singles = await warmMsOf(5, plan.singles, () =>
     known.evaluate(
       [{ scope, subjects: subjectsOf(some(1)), criteria: touched, questions: touched.length }],
       NOTHING_AHEAD,
@@ -112,7 +111,7 @@ export async function measureEvaluation(
     criteria: criteria.length,
     batches,
     evaluationsPerSecond: Math.max(...batches.map((batch) => batch.evaluationsPerSecond)),
-    singleChangeMs: distribution(singles.slice(5)),
+    singleChangeMs: distribution(singles),
     singleChangeCriteria: touched.length,
     faults: await wrongTruths(rig, scope, asked, subjectsOf(some(1_000))),
   };

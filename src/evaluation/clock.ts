@@ -8,6 +8,7 @@ import { until as waitUntil } from '../runtime/until.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
 import type { Answerer } from './answers.ts';
+import type { CrossingProfile } from './crossings.ts';
 import { createDays, type DayTurnings } from './days.ts';
 import type { Debts } from './debts.ts';
 import { createForeseen, type ForesightLimits, type NewsOf } from './foreseen.ts';
@@ -38,7 +39,7 @@ export interface PartitionClock {
   settle(profiles: ReadonlyMap<number, ReadonlySet<number>>): Promise<void>;
   /**
    * Before news of an account are taken: what time alone had turned for their profiles by then, which nobody would be
-   * told of once the news have turned it back.
+   * told of once the news have turned it back. The present is that of the news, from here on.
    */
   precede(news: ReadonlyMap<number, readonly ProfileChange[]>): Promise<void>;
   /** These have been evaluated at this instant, neither by news nor by the clock. */
@@ -117,6 +118,17 @@ export function createPartitionClock(
     days.begin({ account, metrics, timeZone, chunks, before, after }, midnights, segments);
   }
 
+  /** `midnights`, by account: beginnings of days in the same stretch of time. */
+  function turningsIn(
+    crossed: ReadonlyMap<number, readonly CrossingProfile[]>,
+    midnights?: ReadonlyMap<number, readonly number[]>,
+  ): Turning[] {
+    return [...crossed].flatMap(([account, of]) => {
+      const index = registry.account(account);
+      return index ? turningsOf(index, of, midnights?.get(account) ?? []) : [];
+    });
+  }
+
   async function takeTurnings(turnings: readonly Turning[], until: number): Promise<void> {
     if (turnings.length === 0) return;
     const found = await answerer.differences(questionsOfTime(turnings, until), until);
@@ -172,11 +184,7 @@ export function createPartitionClock(
       await settle(
         new Map([...byAccount].map(([account, of]) => [account, new Set(of.map(({ profile }) => profile))])),
       );
-      const turnings = [...byAccount].flatMap(([account, crossed]) => {
-        const index = registry.account(account);
-        return index ? turningsOf(index, crossed, midnights.get(account) ?? []) : [];
-      });
-      await takeTurnings(turnings, until);
+      await takeTurnings(turningsIn(byAccount, midnights), until);
     }
     await takeDayPage();
     for (const slice of slices) {
@@ -217,11 +225,8 @@ export function createPartitionClock(
     await settle(new Map(asked.map(({ slice, instants }) => [slice.account, new Set(instants.keys())])));
     const due = [...(isDayBegun ? [] : foreseen.before(asked))].sort(([one], [other]) => one - other);
     for (const [before, crossed] of due.slice(0, INSTANTS_PRECEDED)) {
-      const turnings = [...groupBy(crossed, ({ account }) => account)].flatMap(([account, of]) => {
-        const index = registry.account(account);
-        return index ? turningsOf(index, of, []) : [];
-      });
-      await takeTurnings(turnings, before - 1);
+      const byAccount = groupBy(crossed, ({ account }) => account);
+      await takeTurnings(turningsIn(byAccount), before - 1);
     }
   }
 

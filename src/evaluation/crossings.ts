@@ -117,11 +117,7 @@ async function* crossingsOf(
     let through: Place | null = null;
     for (const part of parts) {
       const read = await readFrom(clickhouse, part, from, present, options, within);
-      for (const { account, profile, crossings } of read) {
-        const key = `${account}:${profile}`;
-        const before = found.get(key)?.crossings ?? [];
-        found.set(key, { account, profile, crossings: [...before, ...crossings] });
-      }
+      for (const one of read) addTo(found, one);
       const last = read.length === PROFILES_PER_READ ? read.at(-1) : undefined;
       if (last && (through === null || ofPlaces(last, through) < 0)) through = last;
     }
@@ -131,6 +127,17 @@ async function* crossingsOf(
     if (end === null) return;
     from = { account: end.account, profile: end.profile + 1 };
   }
+}
+
+export function placeOf({ account, profile }: Place): string {
+  return `${account}:${profile}`;
+}
+
+/** By place, with all that is found of each. */
+export function addTo(found: Map<string, CrossingProfile>, one: CrossingProfile): void {
+  const known = found.get(placeOf(one));
+  if (known) known.crossings.push(...one.crossings);
+  else found.set(placeOf(one), { ...one, crossings: [...one.crossings] });
 }
 
 /** A metric's id is of one account. */

@@ -11,7 +11,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { instantOfDate, readDate } from '../segments/dates.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { ProfileChange } from '../storage/profile-changes.ts';
-import { findCrossings, findCrossingsOf, type CrossingProfile } from './crossings.ts';
+import { addTo, findCrossings, findCrossingsOf, placeOf, type CrossingProfile } from './crossings.ts';
 import { URGENT, type Looks } from './looks.ts';
 import type { Edge } from './registry.ts';
 import type { Share, Slice } from './slice.ts';
@@ -402,14 +402,4 @@ function by(one: CrossingProfile, until: number, after = -Infinity): CrossingPro
 /** ClickHouse may have had it since then, and somebody been evaluated with it, before the news of it have come. */
 function knownSince({ at }: ProfileChange): number {
   return at - CLOCKS_DIFFER_BY_MS;
-}
-
-function placeOf({ account, profile }: { account: number; profile: number }): string {
-  return `${account}:${profile}`;
-}
-
-function addTo(found: Map<string, CrossingProfile>, one: CrossingProfile): void {
-  const known = found.get(placeOf(one));
-  if (known) known.crossings.push(...one.crossings);
-  else found.set(placeOf(one), { ...one, crossings: [...one.crossings] });
 }

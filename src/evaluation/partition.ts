@@ -173,10 +173,8 @@ export async function openPartition(
     await clock.precede(byAccount);
     // Not before: what is read for that is to be as it was then, as far as ClickHouse has not received it yet.
     for (const { debt, account, changes } of owed) debts.note(debt, account, changes);
-    let latest = 0;
-    for (const changes of byAccount.values()) for (const { at } of changes) latest = Math.max(latest, at);
     // Also where no segment is in force yet: those that are being computed are of a later instant.
-    const instant = writer.advance(latest);
+    const instant = writer.advance(0);
     for (const [account, changes] of byAccount) {
       present.add(account);
       definer.note(account, changes);

@@ -69,26 +69,40 @@ async function unseen<T>(to: number, work: () => Promise<T>): Promise<T> {
   }
 }
 
-test('an event that brings back who has just left', async () => {
+/** Somebody is in the segment of the last ten seconds, and leaves it in a tenth of one; returns when they ordered. */
+async function orderedTenSecondsAgo(externalId: string): Promise<number> {
   await segment(ordered({ last: 'PT10S' }));
   const start = world.clock.now();
-  await order('a', start);
+  await order(externalId, start);
   await world.settle();
   await pass(start + 9_900);
+  return start;
+}
+
+/** Just behind the edge, before anybody has looked at it. */
+async function orderAgain(start: number): Promise<void> {
   await unseen(start + 10_200, async () => {
     await order('a', start + 10_200);
     await until('it is told', async () => (await told(start)).length === 3, WITHIN_MS);
   });
+}
+
+/** To five seconds before the next midnight, which is returned. */
+async function shortlyBeforeMidnight(): Promise<number> {
+  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
+  await pass(midnight - 5 * SECOND);
+  return midnight;
+}
+
+test('an event that brings back who has just left', async () => {
+  const start = await orderedTenSecondsAgo('a');
+  await orderAgain(start);
   await pass(start + 11_000);
   expect(await told(start)).toEqual(['ENTERED EVENT 0', 'EXITED TIME 10000', 'ENTERED EVENT 10200']);
 });
 
 test('an event before the edge keeps who would have left, although it is taken behind it', async () => {
-  await segment(ordered({ last: 'PT10S' }));
-  const start = world.clock.now();
-  await order('a', start);
-  await world.settle();
-  await pass(start + 9_900);
+  const start = await orderedTenSecondsAgo('a');
   // Accepted before the edge and evaluated behind it: what lies between them is not told, for it never was.
   await unseen(start + 9_950, () => order('a', start + 9_950));
   await unseen(start + 10_200, () => sleep(500));
@@ -98,8 +112,7 @@ test('an event before the edge keeps who would have left, although it is taken b
 
 test('an order of the new day, before anybody has looked at it', async () => {
   await segment(ordered({ calendar: 'TODAY' }));
-  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
-  await pass(midnight - 5 * SECOND);
+  const midnight = await shortlyBeforeMidnight();
   await order('a', midnight - 5 * SECOND);
   await world.settle();
   await pass(midnight - 100);
@@ -128,8 +141,7 @@ async function whileItIsOpen(midnight: number, what: () => Promise<void>): Promi
 
 test('a property that changes while a day is open', async () => {
   await segment({ all: [ordered({ calendar: 'YESTERDAY' }), berlin] });
-  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
-  await pass(midnight - 5 * SECOND);
+  const midnight = await shortlyBeforeMidnight();
   await upsert('a', { city: 'Berlin' });
   await order('a', midnight - 5 * SECOND);
   await world.settle();
@@ -140,8 +152,7 @@ test('a property that changes while a day is open', async () => {
 test('whoever is new while a day is open was not there when it began', async () => {
   await segment(ordered({ calendar: 'TODAY' }));
   await segment(birthday);
-  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
-  await pass(midnight - 5 * SECOND);
+  const midnight = await shortlyBeforeMidnight();
   await order('z', midnight - 5 * SECOND);
   await world.settle();
   const born = `1984-${new Date(midnight).toISOString().slice(5, 10)}`;
@@ -152,8 +163,7 @@ test('whoever is new while a day is open was not there when it began', async () 
 
 test('whoever is new while a day is open and does more before it is over stays what they are', async () => {
   await segment(ordered({ calendar: 'TODAY' }));
-  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
-  await pass(midnight - 5 * SECOND);
+  const midnight = await shortlyBeforeMidnight();
   await order('z', midnight - 5 * SECOND);
   await world.settle();
   await whileItIsOpen(midnight, async () => {
@@ -174,8 +184,7 @@ test('whoever is new while the days of many accounts wait to be read', async () 
     accounts.push((account = await world.newAccount(0)));
     await segment(ordered({ calendar: 'TODAY' }));
   }
-  const midnight = Math.ceil((world.clock.now() + 1) / DAY) * DAY;
-  await pass(midnight - 5 * SECOND);
+  const midnight = await shortlyBeforeMidnight();
   for (account of accounts) await order('z', midnight - 5 * SECOND);
   await world.settle();
   await whileItIsOpen(midnight, async () => {
@@ -192,15 +201,8 @@ test('whoever is new while the days of many accounts wait to be read', async () 
 test.each([10_200, 10_150])(
   'what has been told before news is not told again before others, of %i ms',
   async (second) => {
-    await segment(ordered({ last: 'PT10S' }));
-    const start = world.clock.now();
-    await order('a', start);
-    await world.settle();
-    await pass(start + 9_900);
-    await unseen(start + 10_200, async () => {
-      await order('a', start + 10_200);
-      await until('it is told', async () => (await told(start)).length === 3, WITHIN_MS);
-    });
+    const start = await orderedTenSecondsAgo('a');
+    await orderAgain(start);
     await unseen(start + second, async () => {
       await upsert('a', { city: 'Berlin' });
       await sleep(500);
@@ -230,12 +232,9 @@ test('news of a clock that is far ahead bring nothing before its time', async ()
 });
 
 test('whoever leaves before others are merged into them', async () => {
-  await segment(ordered({ last: 'PT10S' }));
-  const start = world.clock.now();
   await upsert('b', {});
-  await order('b', start);
   await world.settle();
-  await pass(start + 9_900);
+  const start = await orderedTenSecondsAgo('b');
   await unseen(start + 10_200, async () => {
     const email = 'a@example.com';
     const event = { metric: 'Placed Order', profile: { email }, time: start + 9_950 };
