@@ -9,7 +9,8 @@ import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { decodeEntries, logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { Fenced, type PartitionOwner } from '../storage/mysql/evaluators.ts';
-import { beginInsert, endInsert, readInsert } from '../storage/mysql/membership-ahead.ts';
+import { beginInsert, endInsert, endShares, readInsert } from '../storage/mysql/membership-ahead.ts';
+import { restoreEntries } from './restore-entries.ts';
 
 interface Deps {
   mysql: MySql;
@@ -135,18 +136,29 @@ export async function insertAlone(deps: Deps, share: Share): Promise<void> {
     throw new Fenced(`evaluator partition ${share.owner.partition} has a newer owner`);
 }
 
-/** Repeats an insert that may have been cut off, or be under way still; whatever it carries has arrived then. */
-export async function repeatInsert(deps: Deps, token: string, epoch: number): Promise<void> {
-  const entries = (await readInsert(deps.mysql, token)).flatMap(decodeEntries);
-  await insertEntries(deps, token, [{ owner: { epoch }, entries }]);
-  await endInsert(deps.mysql, token);
+/**
+ * Repeats inserts that may have been cut off, or be under way still; what they carry of the owner's partition, `entries`
+ * in their order, has arrived then. What they carry of others goes with it, and is left for those to look after.
+ */
+export async function repeatInserts(
+  deps: Deps,
+  owner: PartitionOwner,
+  tokens: readonly string[],
+  entries: readonly LogEntry[],
+): Promise<void> {
+  for (const token of tokens) {
+    const carried = (await readInsert(deps.mysql, token)).flatMap(decodeEntries);
+    await insertEntries(deps, token, [{ owner, entries: carried }]);
+  }
+  await restoreEntries(deps.clickhouse, owner, entries);
+  await endShares(deps.mysql, owner.partition, tokens);
 }
 
 /** May be repeated. */
 export async function insertEntries(
   { clickhouse }: Pick<Deps, 'clickhouse'>,
   token: string,
-  shares: readonly { owner: Pick<PartitionOwner, 'epoch'>; entries: readonly LogEntry[] }[],
+  shares: readonly Share[],
 ): Promise<void> {
   const lines = shares.flatMap(({ owner, entries }) => entries.map((entry) => logLine(entry, owner.epoch)));
   await insertLines(clickhouse, 'membership_log', lines, token);

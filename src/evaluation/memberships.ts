@@ -162,6 +162,47 @@ export async function populate(
   );
 }
 
+/** Whether the members are stored, as far as others than these are concerned. */
+export async function isPopulated(
+  clickhouse: ClickHouse,
+  target: { account: number; segment: number; chunks: readonly number[] },
+  { sql, parameters }: ChunkQuery,
+  except: readonly number[],
+): Promise<boolean> {
+  const low = `toUInt32(bitAnd(profile, ${CHUNK_SIZE - 1}))`;
+  const [row] = await query<{ wrong: string }>(
+    clickhouse,
+    `SELECT sum(bitmapCardinality(bitmapAndnot(bitmapXor(wanted, stored), excepted))) AS wrong
+     FROM (
+       SELECT
+         groupBitmapMergeStateIf(members, source = 'wanted') AS wanted,
+         groupBitmapMergeStateIf(members, source = 'stored') AS stored,
+         groupBitmapMergeStateIf(members, source = 'excepted') AS excepted
+       FROM (
+         SELECT chunk, 'wanted' AS source, members FROM (${sql})
+         UNION ALL
+         SELECT chunk, 'stored' AS source, groupBitmapXorMergeState(members) AS members
+         FROM memberships
+         WHERE account = ${parameters.add('UInt32', target.account)}
+           AND segment = ${parameters.add('UInt32', target.segment)}
+           AND chunk IN ${parameters.add('Array(UInt16)', target.chunks)}
+         GROUP BY chunk
+         UNION ALL
+         SELECT
+           toUInt16(bitShiftRight(profile, ${CHUNK_BITS})) AS chunk,
+           'excepted' AS source,
+           groupBitmapState(${low}) AS members
+         FROM (SELECT arrayJoin(${parameters.add('Array(UInt32)', except)}) AS profile)
+         GROUP BY chunk
+       )
+       GROUP BY chunk
+     )`,
+    parameters.values,
+    { timeoutSeconds: 600 },
+  );
+  return row?.wrong === '0';
+}
+
 export interface ChunkDiff {
   chunk: number;
   entered: number[];

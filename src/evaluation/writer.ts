@@ -7,7 +7,6 @@
 import { promisify } from 'node:util';
 import { constants, deflate, inflate } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
-import { groupBy } from '../runtime/group-by.ts';
 import { inPages } from '../runtime/in-pages.ts';
 import { metrics } from '../runtime/metrics.ts';
 import type { ClickHouse } from '../storage/clickhouse/connect.ts';
@@ -35,12 +34,13 @@ import {
   createSendShare,
   insertAlone,
   insertEntries,
-  repeatInsert,
+  repeatInserts,
   tokenOf,
   type SendShare,
 } from './log-inserts.ts';
-import { populate } from './memberships.ts';
+import { isPopulated, populate } from './memberships.ts';
 import { endCopiesInto } from './population-copies.ts';
+import { putUntil, restoreEntries } from './restore-entries.ts';
 import { selectStaged } from './staged-members.ts';
 
 export interface WriterDeps {
@@ -137,17 +137,23 @@ export async function takeOver(
   const numbered = (entries: readonly NewEntry[]): LogEntry[] =>
     entries.map((entry, i) => ({ ...entry, partition, sequence: nextSequence + i, evaluatedAt: latest }));
 
-  const carryOut = async ({ entries, population }: Pending): Promise<void> => {
+  const carryOut = async ({ entries, population }: Pending, isRepeated = false): Promise<void> => {
     const [first] = entries;
     if (!first) return;
     const token = tokenOf(partition, first.sequence);
     if (population) {
       const { segment, chunks, run } = population;
       const { account } = first;
-      const members = selectStaged({ account, run }, chunks);
-      await populate(deps.clickhouse, { account, segment, chunks }, members, token);
+      const target = { account, segment, chunks };
+      const members = () => selectStaged({ account, run }, chunks);
+      const put = (under: string) => populate(deps.clickhouse, target, members(), under);
+      await put(token);
+      const changed = entries.map(({ profile }) => profile);
+      if (isRepeated)
+        await putUntil(token, () => isPopulated(deps.clickhouse, target, members(), changed), put);
     }
     await insertEntries(deps, token, [{ owner, entries }]);
+    if (isRepeated) await restoreEntries(deps.clickhouse, owner, entries);
     await publish(deps.log, partition, entries);
     if (!population) return;
     const { segment, version, at } = population;
@@ -162,7 +168,7 @@ export async function takeOver(
     // The watermark is saved now and then only: our clock may be behind what the predecessor has evaluated since.
     latest = Math.max(latest, ...pending.entries.slice(-1).map(({ evaluatedAt }) => evaluatedAt));
     try {
-      await carryOut(pending);
+      await carryOut(pending, true);
     } catch (error) {
       // A population that cannot be computed must not keep the partition from being taken over, now and for ever.
       if (!pending.population || !isFaultOfDefinition(error)) throw error;
@@ -172,17 +178,16 @@ export async function takeOver(
     await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
   }
 
-  for (const [token, entries] of await entriesAhead(deps.mysql, partition)) {
-    const last = entries.at(-1);
-    if (!last) continue;
-    // What has set out had been published.
-    if (token !== null) await repeatInsert(deps, token, state.epoch);
-    else {
-      await publish(deps.log, partition, entries);
-      await insertAlone(deps, { owner, entries });
-    }
-    nextSequence = Math.max(nextSequence, last.sequence + 1);
-    latest = Math.max(latest, last.evaluatedAt);
+  const { tokens, underWay, waiting } = await entriesAhead(deps.mysql, partition);
+  // What has set out had been published.
+  await repeatInserts(deps, owner, tokens, underWay);
+  if (waiting.length > 0) {
+    await publish(deps.log, partition, waiting);
+    await insertAlone(deps, { owner, entries: waiting });
+  }
+  for (const { sequence, evaluatedAt } of [...underWay, ...waiting]) {
+    nextSequence = Math.max(nextSequence, sequence + 1);
+    latest = Math.max(latest, evaluatedAt);
   }
   const inserts = createLogInserts(sendShare, owner);
 
@@ -276,16 +281,24 @@ export async function giveUp(
   return reason;
 }
 
-/**
- * What a predecessor has announced and not seen arrive, by the token of its insert. What had not set out yet (null) goes
- * together.
- */
-async function entriesAhead(mysql: MySql, partition: number): Promise<Map<string | null, LogEntry[]>> {
+/** What a predecessor has announced and not seen arrive, in its order. */
+interface Ahead {
+  /** Of the inserts that carry what is under way. */
+  tokens: string[];
+  underWay: LogEntry[];
+  /** Behind them: what has not set out. */
+  waiting: LogEntry[];
+}
+
+async function entriesAhead(mysql: MySql, partition: number): Promise<Ahead> {
   await nameOlderInserts(mysql, partition);
-  const inserts = groupBy(await readAhead(mysql, partition), ({ token }) => token);
-  return new Map(
-    [...inserts].map(([token, rows]) => [token, rows.flatMap(({ entries }) => decodeEntries(entries))]),
-  );
+  const rows = await readAhead(mysql, partition);
+  const entriesOf = (some: typeof rows) => some.flatMap(({ entries }) => decodeEntries(entries));
+  return {
+    tokens: [...new Set(rows.flatMap(({ token }) => token ?? []))],
+    underWay: entriesOf(rows.filter(({ token }) => token !== null)),
+    waiting: entriesOf(rows.filter(({ token }) => token === null)),
+  };
 }
 
 async function packed(value: unknown): Promise<Buffer> {

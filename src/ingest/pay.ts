@@ -3,10 +3,12 @@
  * travel while the rows do, and name the debt; others come after the rows. May be run any number of times and by two
  * processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
  */
+import { randomUUID } from 'node:crypto';
 import { inPages } from '../runtime/in-pages.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
-import { insertLines, isDataError, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { insertLines, isDataError, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { linesByShard } from '../storage/clickhouse/shards.ts';
 import type { Log, NewRecord } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
@@ -38,12 +40,13 @@ export interface PayDeps {
 /** Changes per message: an evaluator takes a message whole. */
 const CHANGES_PER_MESSAGE = 1_000;
 
-export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
+/** `isRepeated`: somebody may have begun to. */
+export async function payDebt(deps: PayDeps, owed: Owed, isRepeated: boolean): Promise<void> {
   const { id, debt } = owed;
   const isAhead = accountsAhead(debt).length > 0;
   const [early] = await Promise.all([
     isAhead ? announce(deps.log, debt.messages, id) : [],
-    insertRows(deps, owed),
+    insertRows(deps, owed, isRepeated),
   ]);
   const late = await Promise.all([
     isAhead ? [] : announce(deps.log, debt.messages),
@@ -54,47 +57,110 @@ export async function payDebt(deps: PayDeps, owed: Owed): Promise<void> {
   metrics.duplicates.inc(debt.duplicates);
 }
 
-async function insertRows(deps: PayDeps, owed: Owed): Promise<void> {
+async function insertRows(deps: PayDeps, owed: Owed, isRepeated: boolean): Promise<void> {
   const { debt } = owed;
+  // These do no harm when they come twice. Under a token that nobody has had before they come for certain
+  // (storage/clickhouse/restore.ts).
+  const again = isRepeated ? `${owed.id}/${randomUUID()}` : owed.id;
   await Promise.all([
-    insertInto(deps, owed, 'events', debt.events),
-    insertInto(deps, owed, 'future_events', debt.futureEvents),
-    insertInto(deps, owed, 'dates', debt.dates),
-    insertInto(deps, owed, 'traits', debt.traits),
-    insertInto(deps, owed, 'predictions', debt.predictions),
-    insertInto(deps, owed, 'profiles', debt.profiles),
+    insertEvents(deps, owed, isRepeated),
+    insertInto(deps, owed, 'future_events', debt.futureEvents, again),
+    insertInto(deps, owed, 'dates', debt.dates, again),
+    insertInto(deps, owed, 'traits', debt.traits, again),
+    insertInto(deps, owed, 'predictions', debt.predictions, again),
+    insertInto(deps, owed, 'profiles', debt.profiles, again),
   ]);
 }
 
-type Table = 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles';
+/** Once and no more: they are counted. */
+async function insertEvents(deps: PayDeps, owed: Owed, isRepeated: boolean): Promise<void> {
+  const inserted = await insertInto(deps, owed, 'events', owed.debt.events, owed.id);
+  if (!isRepeated) return;
+  for (const [clickhouse, lines] of inserted) {
+    for (const table of ['events', 'events_by_profile'] as const) {
+      await restoreRows(clickhouse, table, owed.id, () => eventsMissing(clickhouse, table, lines));
+    }
+  }
+}
 
-/** Each shard by itself: what one cannot take must not be sent to another again under other tokens. */
-async function insertInto(deps: PayDeps, owed: Owed, table: Table, lines: string[]): Promise<void> {
+async function eventsMissing(
+  clickhouse: ClickHouse,
+  table: 'events' | 'events_by_profile',
+  lines: readonly string[],
+): Promise<string[]> {
+  const events = lines.map((line) => ({ line, ...(JSON.parse(line) as EventPlace) }));
+  const rows = await query<{ id: string }>(
+    clickhouse,
+    `SELECT id
+     FROM ${table}
+     WHERE account IN {accounts:Array(UInt32)}
+       AND metric IN {metrics:Array(UInt32)}
+       AND profile IN {profiles:Array(UInt32)}
+       AND id IN {ids:Array(UUID)}
+       AND NOT copied`,
+    {
+      accounts: [...new Set(events.map(({ account }) => account))],
+      metrics: [...new Set(events.map(({ metric }) => metric))],
+      profiles: [...new Set(events.map(({ profile }) => profile))],
+      ids: events.map(({ id }) => id),
+    },
+  );
+  const found = new Set(rows.map(({ id }) => id));
+  return events.filter(({ id }) => !found.has(id)).map(({ line }) => line);
+}
+
+/** What a line of an event says of where it lies. */
+interface EventPlace {
+  account: number;
+  metric: number;
+  profile: number;
+  id: string;
+}
+
+type Table = 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles';
+type Part = [clickhouse: ClickHouse, lines: string[]];
+
+/**
+ * Each shard by itself: what one cannot take must not be sent to another again under other tokens. Returns what has been
+ * taken, by shard.
+ */
+function insertInto(
+  deps: PayDeps,
+  owed: Owed,
+  table: Table,
+  lines: string[],
+  token: string,
+): Promise<Part[]> {
   const parts = linesByShard(deps.clickhouse, lines);
-  await Promise.all(
-    [...parts].map(([clickhouse, part]) => insert({ ...deps, clickhouse }, owed, table, part, owed.id)),
+  return Promise.all(
+    [...parts].map(async ([clickhouse, part]): Promise<Part> => [
+      clickhouse,
+      await insert({ ...deps, clickhouse }, owed, table, part, token),
+    ]),
   );
 }
 
+/** Returns the lines without those that ClickHouse cannot read, which are put aside. */
 async function insert(
   deps: PayDeps,
   owed: Owed,
   table: Table,
   lines: string[],
   token: string,
-): Promise<void> {
+): Promise<string[]> {
   try {
     await insertLines(deps.clickhouse, table, lines, token);
+    return lines;
   } catch (error) {
     if (!isDataError(error)) throw error;
     const [only] = lines;
     if (lines.length > 1) {
       const middle = lines.length >> 1;
-      await insert(deps, owed, table, lines.slice(0, middle), `${token}/0`);
-      await insert(deps, owed, table, lines.slice(middle), `${token}/1`);
-    } else if (only !== undefined) {
-      await sendDeadLetter(deps, owed.place, error, Buffer.from(only, 'utf8'));
+      const first = await insert(deps, owed, table, lines.slice(0, middle), `${token}/0`);
+      return [...first, ...(await insert(deps, owed, table, lines.slice(middle), `${token}/1`))];
     }
+    if (only !== undefined) await sendDeadLetter(deps, owed.place, error, Buffer.from(only, 'utf8'));
+    return [];
   }
 }
 

@@ -108,7 +108,7 @@ async function takeBatches(
   try {
     const owed = await storeBatches(deps, names, batches);
     stored();
-    if (owed) await payDebt(deps, owed);
+    if (owed) await payDebt(deps, owed, false);
   } catch (error) {
     if (!isFaultOfData(error)) throw error;
     for (const part of halves(batches)) await takeBatches(deps, names, part, stored);
@@ -192,7 +192,7 @@ function advance({ topic, partition, nextOffset }: IngestPosition, placed: Place
 /** Pays what the last batches of these partitions still owe, whoever stored them. */
 async function payDebts(deps: IngestWorkerDeps, places: Place[]): Promise<void> {
   for (const { owed } of await readDebts(deps.mysql.db, places)) {
-    await payDebt(deps, JSON.parse((await decompress(owed)).toString('utf8')) as Owed);
+    await payDebt(deps, JSON.parse((await decompress(owed)).toString('utf8')) as Owed, true);
   }
 }
 

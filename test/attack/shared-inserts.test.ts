@@ -101,6 +101,9 @@ async function expectOnce(): Promise<void> {
   ]);
   const members = await storedMemberships(clickhouse, ACCOUNT, [segment], [1, 10, 11, 12]);
   expect([...(members.get(segment) ?? [])]).toEqual([1, 10, 11, 12]);
+}
+
+async function expectNothingAhead(): Promise<void> {
   expect(await mysql.db.select().from(membershipAhead)).toEqual([]);
   expect(await mysql.db.select().from(membershipInserts)).toEqual([]);
 }
@@ -135,6 +138,12 @@ it.each(
     expect(result).toMatchObject({ status: 'rejected', reason: { cause: { message: 'cut off' } } });
   for (const partition of order) await takeOver(deps(), partition);
   await expectOnce();
+  // Each looks after its own.
+  const left = await mysql.db.select().from(membershipInserts);
+  expect(left.map(({ partition }) => partition)).toEqual([0, 1, 2].filter((one) => !order.includes(one)));
+  for (const partition of [0, 1, 2]) await takeOver(deps(), partition);
+  await expectOnce();
+  await expectNothingAhead();
 });
 
 it('what waits behind an insert that fails does not arrive before it, and keeps nobody else', async () => {

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
+import { query } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import { accounts } from '../../src/storage/mysql/schema.ts';
 import { TOPICS } from '../../src/storage/topics.ts';
 import { startHub, type Hub } from '../../src/streaming/hub.ts';
+import { until } from '../comparison/world.ts';
 import { seededRandom, type Random } from '../comparison/random.ts';
 import { startEngines, type Engines } from './engines.ts';
 import { endChild, endChildren, startChild, type Child } from './processes.ts';
@@ -107,6 +109,21 @@ test('processes that wake up after their partitions went to another change nothi
     await last.ready;
     await sleep(1_000);
     return last;
+  });
+}, 240_000);
+
+test('a ClickHouse that is killed as it takes inserts loses and repeats nothing', async () => {
+  await survive(4, async (random) => {
+    const worker = child();
+    await worker.ready;
+    for (let life = 0; life < 8; life++) {
+      const isBack = () => query(stores.clickhouse, 'SELECT 1').then(Boolean, () => false);
+      await until('ClickHouse is back', isBack, 60_000);
+      await sleep(random.between(300, 1_000));
+      await engines.killInInsert();
+    }
+    await sleep(3_000);
+    return worker;
   });
 }, 240_000);
 

@@ -128,13 +128,25 @@ export async function command(
   });
 }
 
+/** What rows are inserted into as lines. */
+export type InsertTable =
+  | 'events'
+  | 'events_by_profile'
+  | 'future_events'
+  | 'dates'
+  | 'traits'
+  | 'predictions'
+  | 'profiles'
+  | 'membership_log'
+  | 'membership_latest';
+
 /**
  * Inserts rows that are already written as JSON, one per line. The token makes it happen once however often it is
  * sent: same token, same rows, also in every table that a view feeds.
  */
 export async function insertLines(
   clickhouse: ClickHouse,
-  table: 'events' | 'future_events' | 'dates' | 'traits' | 'predictions' | 'profiles' | 'membership_log',
+  table: InsertTable | `restored__${string}`,
   lines: string[],
   token: string,
 ): Promise<void> {

@@ -168,6 +168,17 @@ export async function endInsert(mysql: MySql, token: string): Promise<void> {
     WHERE carried.token = ${token}`);
 }
 
+/** ClickHouse has what the inserts carry of the partition. */
+export async function endShares(mysql: MySql, partition: number, tokens: readonly string[]): Promise<void> {
+  if (tokens.length === 0) return;
+  await mysql.db.execute(sql`
+    DELETE ahead, carried
+    FROM membership_inserts AS carried
+      LEFT JOIN membership_ahead AS ahead
+        ON ahead.partition_no = carried.partition_no AND ahead.insert_from = carried.insert_from
+    WHERE carried.partition_no = ${partition} AND carried.token IN ${tokens}`);
+}
+
 const carried = and(
   eq(membershipInserts.partition, membershipAhead.partition),
   eq(membershipInserts.insertFrom, membershipAhead.insertFrom),
@@ -195,7 +206,10 @@ export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> 
     .orderBy(asc(membershipAhead.firstSequence));
 }
 
-/** All that an insert carries, whosever it is; nothing once ClickHouse has it. */
+/**
+ * All that an insert carries, whosever it is; without what somebody has found in ClickHouse, which is behind the first
+ * repeat of all of it.
+ */
 export async function readInsert(mysql: MySql, token: string): Promise<Buffer[]> {
   const rows = await mysql.db
     .select({ entries: membershipAhead.entries })
