@@ -2,13 +2,14 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import path from 'node:path';
 import { startEmbeddedClickHouse, startEmbeddedMariaDb } from '../../src/embedded/index.ts';
+import { until } from '../comparison/world.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 
 export interface Engines {
   mysql: string;
   clickhouse: string;
-  /** kill -9; its supervisor starts it again. */
-  kill(engine: 'clickhouse' | 'mariadb'): void;
+  /** kill -9, once it is there; its supervisor starts it again, after a while if it dies often. */
+  kill(engine: 'clickhouse' | 'mariadb'): Promise<void>;
   /** kill -9 of ClickHouse when it has noted the token of an insert, and has perhaps not put the rows in their place. */
   killInInsert(): Promise<void>;
   stop(): Promise<void>;
@@ -31,7 +32,7 @@ export async function startEngines(): Promise<Engines> {
   return {
     mysql: mariadb.url,
     clickhouse: clickhouse.url,
-    kill: (engine) => void process.kill(pidOf(engine), 'SIGKILL'),
+    kill: (engine) => until(`${engine} is there to be killed`, () => hasKilled(pidOf(engine)), 30_000),
     async killInInsert() {
       const pid = pidOf('clickhouse');
       // Each table lies below three letters of its own.
@@ -47,6 +48,15 @@ export async function startEngines(): Promise<Engines> {
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+async function hasKilled(pid: number): Promise<boolean> {
+  try {
+    process.kill(pid, 'SIGKILL');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function killWhenWritten(pid: number, folders: readonly string[]): Promise<void> {

@@ -133,7 +133,7 @@ test('engines that are killed in the middle lose and repeat nothing', async () =
     await worker.ready;
     for (const engine of ['clickhouse', 'clickhouse', 'mariadb', 'clickhouse'] as const) {
       await sleep(random.between(700, 2_000));
-      engines.kill(engine);
+      await engines.kill(engine);
     }
     await sleep(3_000);
     return worker;
