@@ -3,35 +3,19 @@
  * set as one bitmap per chunk of 65,536 profile numbers; the condition is algebra over those bitmaps.
  */
 import { groupBy } from '../runtime/group-by.ts';
-import { dayOf } from '../segments/calendar.ts';
 import { criteriaOf, criterionKey } from '../segments/normalise.ts';
 import { consentAttribute } from '../segments/paths.ts';
 import { MIX_KEY, sampleLimit, sampleSeed } from '../segments/sample.ts';
 import { isLeaf } from '../segments/tree.ts';
-import type {
-  Criterion,
-  EventCriterion,
-  NormalCondition,
-  SampleCriterion,
-  SequenceCriterion,
-} from '../segments/ast.ts';
-import {
-  selectByAggregates,
-  selectByCount,
-  selectByDays,
-  selectByFewAggregates,
-  selectByFewDays,
-  selectByHashes,
-} from './blocks.ts';
-import { compileEvents, compileTrait, notWrittenOut } from './compile.ts';
-import { dayNumber, enoughFor, hashedIdentities, leastCount } from './measures.ts';
+import type { Criterion, NormalCondition, SampleCriterion } from '../segments/ast.ts';
+import { compileTrait, notWrittenOut } from './compile.ts';
+import { BY_PROFILE, isFar, isMonthly, scanEvents } from './event-scans.ts';
 import { selectByDistance } from './near.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import { selectByPairs } from './pairs.ts';
 import { compileSequence } from './sequences.ts';
-import { timesOf } from './rules.ts';
 import { selectByTrend } from './trends.ts';
 import { looksAtEvents } from './uses.ts';
 
@@ -58,7 +42,7 @@ export interface ChunkScan extends ChunkQuery {
   settings: ScanSettings;
 }
 
-export type ScanSettings = Record<'optimize_use_projections' | 'max_streams_for_union_step', number>;
+export type ScanSettings = Record<'max_streams_for_union_step', number>;
 
 /** Everyone who is there: criterion 0 of each query. */
 export const EVERYBODY = 0;
@@ -83,19 +67,20 @@ export function selectMembers(
   return { sql, parameters, settings: scanSettings(criteria, scope) };
 }
 
-/**
- * Windows of so many days read their rows in the order of profiles. The projection by time has fewer rows for any window,
- * but in the order of time: what is added up for the next one lies anywhere in memory, and of long windows that costs
- * several times what is saved. Shorter windows must fit a mask of days (`selectByFewDays`).
- */
-const FAR_DAYS = 14;
-
 /** How to scan for these criteria: one after the other, lest what each adds up is pushed out of the caches by the others. */
 export function scanSettings(criteria: readonly (Criterion | null)[], scope: Scope): ScanSettings {
-  const isFar = criteria.some((one) => one !== null && looksAtEvents(one) && daysOf(one, scope) >= FAR_DAYS);
-  // The scans of different values are a union of their own, of which as many threads as there are shall add up.
-  const isOfValues = criteria.some((one) => one?.kind === 'event' && one.measure.kind === 'distinct');
-  return { optimize_use_projections: isFar ? 0 : 1, max_streams_for_union_step: isOfValues ? 0 : 1 };
+  // The scans of different values, and of one month and others, are a union of their own, of which as many threads as
+  // there are shall add up.
+  const isUnion =
+    criteria.some((one) => one?.kind === 'event' && one.measure.kind === 'distinct') ||
+    monthlyAmong(criteria, scope) !== null;
+  return { max_streams_for_union_step: isUnion ? 0 : 1 };
+}
+
+/** The only criterion that looks at events, if it is read month by month: with others it would keep them waiting. */
+function monthlyAmong(criteria: readonly (Criterion | null)[], scope: Scope): Criterion | null {
+  const [only = null, ...others] = criteria.filter((one) => one !== null && looksAtEvents(one));
+  return others.length === 0 && only?.kind === 'event' && isMonthly(only, scope) ? only : null;
 }
 
 /** A SELECT of `chunk`, `criterion` (EVERYBODY, or the place among the criteria from 1 on) and `members`. */
@@ -124,14 +109,22 @@ const LOW = 'toUInt32(bitAnd(profile, 65535))';
 const BY_CHUNK = 'toUInt16(bitShiftRight(profile, 16)) AS chunk';
 
 type Numbered = [number: number, criterion: Criterion];
+/** Of one criterion. */
+type OneScope = Scope & { isMonthly: boolean };
 
 /** One for each criterion, and one for all those that look at the same attribute of profiles. */
 function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parameters): string[] {
   const byAttribute = groupBy(criteria, ([number, criterion]) => attributeOf(criterion) ?? number);
+  const monthly = monthlyAmong(
+    criteria.map(([, criterion]) => criterion),
+    scope,
+  );
   return [...byAttribute].flatMap(([attribute, those]) =>
     typeof attribute === 'string' && those.length > 1
       ? [scanAttribute(attribute, those, scope, parameters)]
-      : those.map(([number, criterion]) => scanOne(criterion, number, scope, parameters)),
+      : those.map(([number, criterion]) =>
+          scanOne(criterion, number, { ...scope, isMonthly: criterion === monthly }, parameters),
+        ),
   );
 }
 
@@ -156,7 +149,7 @@ function scanAttribute(
         [${criteria.map(([number]) => `of_${number}`).join(', ')}] AS members`;
 }
 
-function scanOne(criterion: Criterion, number: number, scope: Scope, parameters: Parameters): string {
+function scanOne(criterion: Criterion, number: number, scope: OneScope, parameters: Parameters): string {
   return `SELECT chunk, ${number} AS criterion, groupBitmapState(${LOW}) AS members
       FROM (${scanFor(criterion, scope, parameters)})
       GROUP BY ${BY_CHUNK}`;
@@ -261,7 +254,7 @@ function compileAttribute(criterion: Criterion, scope: Scope, parameters: Parame
 }
 
 /** A SELECT of `profile`, of those who satisfy the criterion; repetitions do no harm. */
-function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): string {
+function scanFor(criterion: Criterion, scope: OneScope, parameters: Parameters): string {
   const attribute = attributeOf(criterion);
   if (attribute !== null) {
     return `SELECT profile
@@ -278,7 +271,8 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
   const metricOf = (name: string) => scope.metrics.get(name) ?? 0;
   if (criterion.kind === 'sequence') {
     const sequence = compileSequence(criterion, metricOf, scope, parameters);
-    const matching = `FROM events WHERE ${place(scope, parameters)} AND ${sequence.match}`;
+    const order = isFar(criterion, scope) ? ` AND ${BY_PROFILE}` : '';
+    const matching = `FROM events WHERE ${place(scope, parameters)} AND ${sequence.match}${order}`;
     const byPairs = selectByPairs(criterion, metricOf, scope.at, parameters, matching);
     if (byPairs !== null) return byPairs;
     const rows = `${matching} GROUP BY profile`;
@@ -288,42 +282,7 @@ function scanFor(criterion: Criterion, scope: Scope, parameters: Parameters): st
       WHERE ${sequence.truthOf('collected')}`;
   }
   if (criterion.kind !== 'event') throw notWrittenOut(criterion);
-  return scanEvents(criterion, metricOf(criterion.metric), scope, parameters);
-}
-
-/** Of longer windows the events of a profile may be any number, and so may the bytes that are kept of them. */
-const MOST_DAYS_COUNTED = 100;
-
-function scanEvents(criterion: EventCriterion, metric: number, scope: Scope, parameters: Parameters): string {
-  const { match, measure, existence } = compileEvents(criterion, metric, scope, parameters);
-  const rowsThat = (conditions: (string | null)[]) =>
-    `FROM events WHERE ${[place(scope, parameters), match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
-  if (existence !== null) return `SELECT profile ${rowsThat([existence])}`;
-  const days = daysOf(criterion, scope);
-  const least = leastCount(criterion);
-  if (least !== null && days <= MOST_DAYS_COUNTED)
-    return selectByCount(parameters.add('Float64', least), rowsThat([]));
-  const isShort = days < FAR_DAYS;
-  if (criterion.measure.kind === 'days') {
-    const day = dayNumber(scope.timeZone, parameters);
-    return isShort
-      ? selectByFewDays(day, measure.truth, rowsThat([]))
-      : selectByDays(day, enoughFor(criterion.is), measure.truth, rowsThat([]));
-  }
-  if (criterion.measure.kind === 'distinct') {
-    const scans = hashedIdentities(criterion.measure.path, parameters).map(
-      ({ isSet, hash }) => `SELECT profile, ${hash} AS hash ${rowsThat([isSet])}`,
-    );
-    return selectByHashes('hash', measure.truth, `FROM (${scans.join(' UNION ALL ')})`);
-  }
-  const select = isShort ? selectByFewAggregates : selectByAggregates;
-  return select(measure.aggregates, measure.truth, rowsThat([measure.counted]));
-}
-
-/** On how many days of the calendar there can be an event that counts. */
-function daysOf({ within }: EventCriterion | SequenceCriterion, { at, timeZone }: Scope): number {
-  const { after, through } = timesOf(within, { at, timeZone });
-  return after === null ? Infinity : dayOf(through, timeZone) - dayOf(after, timeZone) + 1;
+  return scanEvents(criterion, metricOf(criterion.metric), scope, place(scope, parameters), parameters);
 }
 
 /** `isInSample` of the language. The limit can be 2^64, which takes one more bit than the numbers have. */

@@ -14,25 +14,36 @@ beforeAll(async () => {
 });
 afterAll(() => clickhouse.close());
 
-test('criteria are scanned one after the other, unless one of them counts different values: each type is a scan', async () => {
+/** How many of its parts ClickHouse lets wait for one another. */
+async function narrowed(condition: object): Promise<number> {
+  const parsed = parseCondition(condition);
+  assert(parsed.ok);
+  const { sql, parameters, settings } = selectMembers(normalise(parsed.condition), {
+    ...{ account: 88, metrics: new Map([['Viewed', 1]]), timeZone: 'UTC' },
+    ...{ at: Date.UTC(2026, 1, 10), chunks: null },
+  });
+  const plan = await query<{ explain: string }>(clickhouse, `EXPLAIN PIPELINE ${sql}`, parameters.values, {
+    settings: { ...settings, max_threads: 4 },
+  });
+  return plan.filter(({ explain }) => explain.includes('Concat')).length;
+}
+
+test('criteria are scanned one after the other, unless one of them is a union of its own', async () => {
   await command(
     clickhouse,
     `INSERT INTO events (account, metric, profile, time, texts)
      SELECT 88, 1, number, toDateTime64('2026-01-05 00:00:00', 3, 'UTC'), map('p', toString(number))
      FROM numbers(100)`,
   );
-  const narrowed = async (measure: object) => {
-    const parsed = parseCondition({ event: { metric: 'Viewed', measure, is: { atLeast: 5 } } });
-    assert(parsed.ok);
-    const { sql, parameters, settings } = selectMembers(normalise(parsed.condition), {
-      ...{ account: 88, metrics: new Map([['Viewed', 1]]), timeZone: 'UTC' },
-      ...{ at: Date.UTC(2026, 1, 10), chunks: null },
-    });
-    const plan = await query<{ explain: string }>(clickhouse, `EXPLAIN PIPELINE ${sql}`, parameters.values, {
-      settings: { ...settings, max_threads: 4 },
-    });
-    return plan.filter(({ explain }) => explain.includes('Concat')).length;
-  };
-  expect(await narrowed({ count: true })).toBe(1);
-  expect(await narrowed({ distinct: 'p' })).toBe(0);
+  const viewed = (rest: object) => ({ event: { metric: 'Viewed', ...rest } });
+  expect(await narrowed(viewed({ is: { atLeast: 5 } }))).toBe(1);
+  const often = viewed({ is: { atLeast: 3 }, within: { last: 'P13D' } });
+  const lately = viewed({ within: { last: 'P12D' } });
+  expect(await narrowed(lately)).toBe(1);
+  // Each type of a value is a scan.
+  expect(await narrowed(viewed({ measure: { distinct: 'p' }, is: { atLeast: 5 } }))).toBe(0);
+  // Some days of January, and all there is of February.
+  expect(await narrowed(viewed({ within: { last: 'P14D' } }))).toBe(0);
+  expect(await narrowed({ all: [often, lately] })).toBe(1);
+  expect(await narrowed({ all: [viewed({ within: { last: 'P14D' } }), often] })).toBe(1);
 });
