@@ -19,7 +19,7 @@ import type { ScaleOptions } from './create.ts';
 import { makeScaleData, SHOP, type ScaleAccount } from './data.ts';
 import { withRig, type Rig } from './rig.ts';
 
-const BATCHES = [1, 100, 1_000, 10_000];
+const BATCHES = [1, 100, 1_000, 10_000, 20_000];
 const SINGLE_CHANGES = 200;
 const SINGLE_METRIC = 'Viewed Product';
 

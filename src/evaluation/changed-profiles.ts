@@ -109,11 +109,12 @@ async function evaluateEvents(
     }),
   ];
   const columns = `${rules.aggregates}, ${truthDigits(further)} AS truths`;
+  // The metric is looked at of theirs only, not of all the rows around them.
   const rows = `SELECT ${further.length > 0 ? '*' : 'profile, metric'}, toUnixTimestamp64Milli(time) AS t, ${rules.columns}
     FROM events_by_profile
     PREWHERE account = ${parameters.add('UInt32', scope.account)}
       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-      AND metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
+    WHERE metric IN ${parameters.add('Array(UInt32)', [...metrics])}`;
   const sql = selectTruths(rows, columns, instant, subjects, parameters);
   const found = await query<TruthRow & RuleRow>(clickhouse, sql, parameters.values, {
     settings: {

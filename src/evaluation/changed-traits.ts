@@ -57,7 +57,7 @@ export async function evaluateTraits(
     clickhouse,
     `SELECT profile, attribute, argMax(multiIf(${cases.join(', ')}, ''), revision) AS answer
      FROM traits_by_profile
-     PREWHERE ${placeOf(
+     ${rowsOf(
        scope,
        subjects,
        asked.map(({ attribute }) => attribute),
@@ -121,20 +121,21 @@ export async function evaluateNear(
     clickhouse,
     `SELECT profile, ${truths} AS truths
      FROM traits_by_profile
-     PREWHERE ${placeOf(scope, subjects, COORDINATES, parameters)}
+     ${rowsOf(scope, subjects, COORDINATES, parameters)}
      GROUP BY profile`,
     parameters.values,
   );
   return answers(rows, criteria, null);
 }
 
-function placeOf(
+/** The attribute is looked at of theirs only, not of all the rows around them. */
+function rowsOf(
   { account }: TraitScope,
   subjects: readonly Subject[],
   attributes: readonly string[],
   parameters: Parameters,
 ): string {
-  return `account = ${parameters.add('UInt32', account)}
-    AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
-    AND attribute IN ${parameters.add('Array(String)', [...attributes])}`;
+  return `PREWHERE account = ${parameters.add('UInt32', account)}
+       AND profile IN ${parameters.add('Array(UInt32)', profilesOf(subjects))}
+     WHERE attribute IN ${parameters.add('Array(String)', [...attributes])}`;
 }

@@ -95,7 +95,7 @@ const EARLIER_MS = 60_000;
  * Of criteria that are not wide, truths of one round, which are held in memory, and profiles: the more, the more of them
  * lie in the same granules of ClickHouse.
  */
-const TRUTHS_PER_ROUND = 5_000_000;
+const TRUTHS_PER_ROUND = 10_000_000;
 const PROFILES_PER_ROUND = 50_000;
 /** Accounts that are asked about in ClickHouse at the same time. */
 const ACCOUNTS_AT_ONCE = 4;

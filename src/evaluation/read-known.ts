@@ -77,7 +77,7 @@ export async function readKnown(
       : query<EventsRow>(
           clickhouse,
           selectEvents(
-            placesOfEvents.where,
+            placesOfEvents.those,
             paths.has(EVENT_VALUE),
             someLookAtProperties(wanted),
             since,
@@ -99,7 +99,7 @@ export async function readKnown(
            FROM (
              SELECT *, length(text) + arraySum(element -> length(element), list) > ${LONGEST} AS isLong
              FROM traits_by_profile
-             ${placesOfTraits.where} AND attribute IN {attributes:Array(String)}
+             ${placesOfTraits.those} attribute IN {attributes:Array(String)}
            )
            GROUP BY account, profile, attribute`,
           { ...placesOfTraits.values, attributes: [...attributes] },
@@ -151,7 +151,7 @@ interface EventsRow extends Place {
 
 /** No column that nobody looks at: they would be most of what is read. */
 function selectEvents(
-  where: string,
+  those: string,
   hasValues: boolean,
   hasProperties: boolean,
   since: number | null,
@@ -171,18 +171,18 @@ function selectEvents(
             : '0 AS size'
         }
       FROM events_by_profile AS events
-      ${where} AND metric IN {metrics:Array(UInt32)}
+      ${those} metric IN {metrics:Array(UInt32)}
         ${since === null ? '' : `AND time > fromUnixTimestamp64Milli({since:Int64}, 'UTC')`}
     )
     GROUP BY account, profile`;
 }
 
 /**
- * Of one account a set of numbers, which is found several times as fast as a set of pairs, and is looked at before
- * anything else is read. Further conditions can follow.
+ * PREWHERE and WHERE, to be followed by a condition. Of one account a set of numbers, which is found several times as fast
+ * as a set of pairs, and is looked at before anything else is read.
  */
 function placesOf(places: readonly Place[]): {
-  where: string;
+  those: string;
   values: Record<string, number | number[]>;
 } {
   const profiles = places.map(({ profile }) => profile);
@@ -190,11 +190,11 @@ function placesOf(places: readonly Place[]): {
   const [account = 0] = accounts;
   return accounts.every((one) => one === account)
     ? {
-        where: 'PREWHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)}',
+        those: 'PREWHERE account = {account:UInt32} AND profile IN {profiles:Array(UInt32)} WHERE',
         values: { account, profiles },
       }
     : {
-        where: 'WHERE (account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)})',
+        those: 'WHERE (account, profile) IN arrayZip({accounts:Array(UInt32)}, {profiles:Array(UInt32)}) AND',
         values: { accounts, profiles },
       };
 }

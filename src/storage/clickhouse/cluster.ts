@@ -3,6 +3,7 @@ import type { ClickHouseSettings } from '@clickhouse/client';
 import { OperatorError } from '../../runtime/failure.ts';
 import { EVALUATOR_PARTITIONS } from '../topics.ts';
 import { command, connectClickHouse, query, type ClickHouse, type Cluster } from './connect.ts';
+import { RESTORED } from './restore.ts';
 import { identifier, shardingKey } from './shards.ts';
 
 /** For statements over the tables of all shards. */
@@ -127,10 +128,10 @@ async function readTables(
        FROM system.tables AS tables
        INNER JOIN system.columns AS columns
          ON columns.database = tables.database AND columns.table = tables.name
-       WHERE tables.database = {database:String}
+       WHERE tables.database = {database:String} AND NOT startsWith(tables.name, {passing:String})
        ORDER BY table, columns.position
      )
      GROUP BY table`,
-    { database },
+    { database, passing: RESTORED },
   );
 }

@@ -7,6 +7,9 @@
 import { randomUUID } from 'node:crypto';
 import { command, insertLines, query, type ClickHouse, type InsertTable } from './connect.ts';
 
+/** With it begin the names of tables that are there for a moment only. */
+export const RESTORED = 'restored__';
+
 /**
  * Puts rows into one table that it lacks although they have been inserted, past the views that take from it: those may
  * have theirs. `clickhouse`: one server, or one shard. `missing`: the lines that the table lacks; asked more than once.
@@ -19,7 +22,7 @@ export async function restoreRows(
   purpose: string,
   missing: () => Promise<string[]>,
 ): Promise<void> {
-  const beside = `restored__${table}__${purpose}__` as const;
+  const beside = `${RESTORED}${table}__${purpose}__` as const;
   // What one has left that was interrupted.
   await dropAll(clickhouse, beside, null);
   if ((await missing()).length === 0) return;
