@@ -126,7 +126,8 @@ async function insertTogether(deps: Deps, shares: readonly Share[]): Promise<boo
   const token = tokenOf(first.owner.partition, first.from);
   if (!(await beginInsert(deps.mysql, token, begun))) return false;
   await insertEntries(deps, token, shares);
-  await endInsert(deps.mysql, token);
+  const owners = shares.map(({ owner }) => owner);
+  if (!(await endInsert(deps.mysql, token, owners))) throw new Error('an insert went on without its owners');
   return true;
 }
 

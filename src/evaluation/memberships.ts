@@ -3,6 +3,7 @@
  */
 import {
   command,
+  onceUnder,
   query,
   queryEach,
   type ClickHouse,
@@ -158,7 +159,7 @@ export async function populate(
      GROUP BY chunk
      ORDER BY chunk`,
     parameters.values,
-    { timeoutSeconds: 600, settings: { insert_deduplication_token: token } },
+    { timeoutSeconds: 600, settings: onceUnder(token) },
   );
 }
 

@@ -4,7 +4,7 @@
  * spends its token, so that it has arrived by then or never will; and who finds no newer owner behind the insert knows
  * that nobody has spent the token before.
  */
-import { command, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { command, onceUnder, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { PartitionOwner } from '../storage/mysql/evaluators.ts';
 import {
@@ -67,7 +67,7 @@ async function spendToken(clickhouse: ClickHouse, copy: PopulationCopy): Promise
     `INSERT INTO memberships (account, segment, chunk, members)
      SELECT {account:UInt32}, {segment:UInt32}, 0, groupBitmapXorState(bitmapBuild(emptyArrayUInt32()))`,
     { account: copy.account, segment: copy.segment },
-    { settings: { insert_deduplication_token: tokenOf(copy) } },
+    { settings: onceUnder(tokenOf(copy)) },
   );
 }
 

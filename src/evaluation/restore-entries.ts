@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import {
   command,
   insertLines,
+  onceUnder,
   query,
   type ClickHouse,
   type Parameter,
@@ -17,7 +18,7 @@ import type { PartitionOwner } from '../storage/mysql/evaluators.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
 
 /** Each is spent by a fault of its own. */
-const MOST_TOKENS = 5;
+const MOST_TOKENS = 100;
 
 /** `entries`: of the owner's partition, in their order. All have been inserted, and none behind them. */
 export async function restoreEntries(
@@ -150,7 +151,7 @@ function toggleWrong(shard: ClickHouse, told: Told, token: string): Promise<void
      GROUP BY account, segment, chunk
      ORDER BY account, segment, chunk`,
     parametersOf(told),
-    { settings: { insert_deduplication_token: token } },
+    { settings: onceUnder(token) },
   );
 }
 

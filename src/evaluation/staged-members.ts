@@ -96,6 +96,16 @@ export async function stagedMembers(
   return new Set(rows.map((row) => row.profile));
 }
 
+/** Whether anything is left of what the run has staged. */
+export async function isStaged(clickhouse: ClickHouse, { account, run }: StagedRun): Promise<boolean> {
+  const rows = await query(
+    clickhouse,
+    'SELECT 1 FROM staged_members WHERE account = {account:UInt32} AND run = {run:UUID} LIMIT 1',
+    { account, run },
+  );
+  return rows.length > 0;
+}
+
 /** A SELECT of `chunk` and `members` of the run, corrected, in these chunks. */
 export function selectStaged({ account, run }: StagedRun, chunks: readonly number[]): ChunkQuery {
   const parameters = createParameters();

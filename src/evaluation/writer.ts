@@ -1,7 +1,7 @@
 /**
  * The one writer of a partition's memberships. Entries are first put down in MySQL under the writer's epoch, then
  * published, and go to ClickHouse behind that, under a token. So a successor can finish it without knowing how far it
- * came, and a predecessor that does not know of its end can only repeat what is already there. Whoever reads ClickHouse
+ * came, and a predecessor that does not know of its end can only repeat it, and not end it. Whoever reads ClickHouse
  * waits for what has been published (`storage/announced.ts`).
  */
 import { promisify } from 'node:util';
@@ -41,7 +41,7 @@ import {
 import { isPopulated, populate } from './memberships.ts';
 import { endCopiesInto } from './population-copies.ts';
 import { putUntil, restoreEntries } from './restore-entries.ts';
-import { selectStaged } from './staged-members.ts';
+import { isStaged, selectStaged } from './staged-members.ts';
 
 export interface WriterDeps {
   log: Log;
@@ -137,22 +137,27 @@ export async function takeOver(
   const numbered = (entries: readonly NewEntry[]): LogEntry[] =>
     entries.map((entry, i) => ({ ...entry, partition, sequence: nextSequence + i, evaluatedAt: latest }));
 
-  const carryOut = async ({ entries, population }: Pending, isRepeated = false): Promise<void> => {
+  /** `isRepeated`: somebody may have begun to. */
+  const store = async ({ entries, population }: Pending, isRepeated: boolean): Promise<void> => {
+    const [first] = entries;
+    if (!first || !population) return;
+    const { segment, chunks, run } = population;
+    const { account } = first;
+    const target = { account, segment, chunks };
+    const members = () => selectStaged({ account, run }, chunks);
+    const put = (under: string) => populate(deps.clickhouse, target, members(), under);
+    const token = tokenOf(partition, first.sequence);
+    await put(token);
+    // What has been staged goes after a while.
+    if (!isRepeated || !(await isStaged(deps.clickhouse, { account, run }))) return;
+    const changed = entries.map(({ profile }) => profile);
+    await putUntil(token, () => isPopulated(deps.clickhouse, target, members(), changed), put);
+  };
+
+  const tell = async ({ entries, population }: Pending, isRepeated: boolean): Promise<void> => {
     const [first] = entries;
     if (!first) return;
-    const token = tokenOf(partition, first.sequence);
-    if (population) {
-      const { segment, chunks, run } = population;
-      const { account } = first;
-      const target = { account, segment, chunks };
-      const members = () => selectStaged({ account, run }, chunks);
-      const put = (under: string) => populate(deps.clickhouse, target, members(), under);
-      await put(token);
-      const changed = entries.map(({ profile }) => profile);
-      if (isRepeated)
-        await putUntil(token, () => isPopulated(deps.clickhouse, target, members(), changed), put);
-    }
-    await insertEntries(deps, token, [{ owner, entries }]);
+    await insertEntries(deps, tokenOf(partition, first.sequence), [{ owner, entries }]);
     if (isRepeated) await restoreEntries(deps.clickhouse, owner, entries);
     await publish(deps.log, partition, entries);
     if (!population) return;
@@ -167,13 +172,16 @@ export async function takeOver(
     const pending = await unpacked<Pending>(state.pending);
     // The watermark is saved now and then only: our clock may be behind what the predecessor has evaluated since.
     latest = Math.max(latest, ...pending.entries.slice(-1).map(({ evaluatedAt }) => evaluatedAt));
-    try {
-      await carryOut(pending, true);
-    } catch (error) {
-      // A population that cannot be computed must not keep the partition from being taken over, now and for ever.
-      if (!pending.population || !isFaultOfDefinition(error)) throw error;
-      await giveUp(deps.mysql, pending.population.segment, pending.population.version);
-    }
+    const isStored = await store(pending, true).then(
+      () => true,
+      async (error: unknown) => {
+        // A population that cannot be computed must not keep the partition from being taken over, now and for ever.
+        if (!pending.population || !isFaultOfDefinition(error)) throw error;
+        await giveUp(deps.mysql, pending.population.segment, pending.population.version);
+        return false;
+      },
+    );
+    if (isStored) await tell(pending, true);
     // Done again after something else has been written, it would undo that.
     await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
   }
@@ -219,7 +227,8 @@ export async function takeOver(
       const behind = nextSequence + pending.entries.length;
       await writePending(deps.mysql, partition, state.epoch, behind, await packed(pending));
       nextSequence = behind;
-      await carryOut(pending);
+      await store(pending, false);
+      await tell(pending, false);
       for (const { kind, cause } of entries) metrics.membershipChanges.inc({ kind, cause });
       // ClickHouse does not remember for ever what it has had already.
       await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });

@@ -1,9 +1,10 @@
 /**
  * Second half of a group of batches: the rows owed to ClickHouse and the news to the evaluators. News that say all
  * travel while the rows do, and name the debt; others come after the rows. May be run any number of times and by two
- * processes at once: the rows carry the debt's id as token, and the news are harmless when repeated.
+ * processes at once: events carry the debt's id as token, all else is harmless when repeated.
  */
 import { randomUUID } from 'node:crypto';
+import { groupBy } from '../runtime/group-by.ts';
 import { inPages } from '../runtime/in-pages.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
@@ -12,7 +13,7 @@ import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { linesByShard } from '../storage/clickhouse/shards.ts';
 import type { Log, NewRecord } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
-import { settleDebt } from '../storage/mysql/positions.ts';
+import { markRepeated, settleDebt } from '../storage/mysql/positions.ts';
 import { readMergedOf } from '../storage/mysql/profiles.ts';
 import { encodeChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
 import { evaluatorPartition, PROFILE_CHANGES } from '../storage/topics.ts';
@@ -43,6 +44,7 @@ const CHANGES_PER_MESSAGE = 1_000;
 /** `isRepeated`: somebody may have begun to. */
 export async function payDebt(deps: PayDeps, owed: Owed, isRepeated: boolean): Promise<void> {
   const { id, debt } = owed;
+  if (isRepeated) await markRepeated(deps.mysql, id);
   const isAhead = accountsAhead(debt).length > 0;
   const [early] = await Promise.all([
     isAhead ? announce(deps.log, debt.messages, id) : [],
@@ -53,7 +55,7 @@ export async function payDebt(deps: PayDeps, owed: Owed, isRepeated: boolean): P
     strayEvents(deps, debt).then((messages) => announce(deps.log, messages)),
   ]);
   const through = latestOf([owed.changesThrough, early, ...late]);
-  await settleDebt(deps.mysql, id, through);
+  if (!(await settleDebt(deps.mysql, id, through, isRepeated))) return payDebt(deps, owed, true);
   metrics.duplicates.inc(debt.duplicates);
 }
 
@@ -83,12 +85,26 @@ async function insertEvents(deps: PayDeps, owed: Owed, isRepeated: boolean): Pro
   }
 }
 
+/** A question for each month: all of the others is passed over. */
 async function eventsMissing(
   clickhouse: ClickHouse,
   table: 'events' | 'events_by_profile',
   lines: readonly string[],
 ): Promise<string[]> {
   const events = lines.map((line) => ({ line, ...(JSON.parse(line) as EventPlace) }));
+  const missing: string[] = [];
+  for (const month of groupBy(events, ({ time }) => time.slice(0, 'YYYY-MM'.length)).values()) {
+    missing.push(...(await eventsMissingOf(clickhouse, table, month)));
+  }
+  return missing;
+}
+
+async function eventsMissingOf(
+  clickhouse: ClickHouse,
+  table: 'events' | 'events_by_profile',
+  events: readonly (EventPlace & { line: string })[],
+): Promise<string[]> {
+  const times = events.map(({ time }) => Date.parse(time));
   const rows = await query<{ id: string }>(
     clickhouse,
     `SELECT id
@@ -96,14 +112,19 @@ async function eventsMissing(
      WHERE account IN {accounts:Array(UInt32)}
        AND metric IN {metrics:Array(UInt32)}
        AND profile IN {profiles:Array(UInt32)}
+       AND time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+       AND time <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')
        AND id IN {ids:Array(UUID)}
        AND NOT copied`,
     {
       accounts: [...new Set(events.map(({ account }) => account))],
       metrics: [...new Set(events.map(({ metric }) => metric))],
       profiles: [...new Set(events.map(({ profile }) => profile))],
+      from: Math.min(...times),
+      to: Math.max(...times),
       ids: events.map(({ id }) => id),
     },
+    { timeoutSeconds: 600 },
   );
   const found = new Set(rows.map(({ id }) => id));
   return events.filter(({ id }) => !found.has(id)).map(({ line }) => line);
@@ -114,6 +135,8 @@ interface EventPlace {
   account: number;
   metric: number;
   profile: number;
+  /** ISO 8601, of UTC. */
+  time: string;
   id: string;
 }
 

@@ -14,6 +14,7 @@ import { eventLine, profileLine, traitLine } from '../../src/ingest/rows.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { markRepeated, unpaidOf, writeDebt } from '../../src/storage/mysql/positions.ts';
 import { useEngines } from '../support/engines.ts';
 import { closeStores, openStores, type Stores } from '../support/stores.ts';
 
@@ -123,6 +124,24 @@ describe('a debt of ingest', () => {
     await Promise.allSettled([1, 2, 3].map(() => pay(owed, true)));
     await pay(owed, true);
     await expectAll();
+  });
+
+  it('is looked after by who pays it first, if somebody has paid it again before', async () => {
+    const owed = debt();
+    // As if somebody else's had been cut off: the token is known, the rows are lost.
+    await pay(owed, false);
+    await lose('events', 'value < 3');
+    await writeDebt(
+      stores.mysql.db,
+      owed.id,
+      Buffer.from('owed'),
+      [],
+      [{ topic: 'ingest.events', partition: 0, nextOffset: 1 }],
+    );
+    await markRepeated(stores.mysql, owed.id);
+    await pay(owed, false);
+    await expectAll();
+    expect(await unpaidOf(stores.mysql, [owed.id])).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import { storedMemberships } from '../../src/evaluation/memberships.ts';
 import { stageCorrections } from '../../src/evaluation/staged-members.ts';
 import { takeOver } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { command, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { markInForce } from '../../src/storage/mysql/definitions.ts';
@@ -66,6 +66,29 @@ it.each([
     }
   },
 );
+
+it('first members that the server has lost are stored again, and who has changed since stays as told', async () => {
+  const segment = 15;
+  const writer = await takeOver(
+    publishing(() => Promise.reject(new Error('no log'))),
+    3,
+  );
+  const population = { ...populationOf(segment, writer.advance(0)), chunks: [0, 1] };
+  await stageCorrections(clickhouse, { account: ACCOUNT, run: population.run }, [2, 3, 65_600], () => true);
+  const told = [entered(segment, population.at)];
+  await expect(writer.populate(ACCOUNT, population, told)).rejects.toThrow('no log');
+  await command(
+    clickhouse,
+    `ALTER TABLE memberships DELETE WHERE segment = ${segment} AND chunk = 0`,
+    {},
+    { settings: { mutations_sync: 1 } },
+  );
+  expect(await members(segment)).toEqual([]);
+  for (let time = 0; time < 2; time++) {
+    await takeOver(deps(), 3);
+    expect(await members(segment)).toEqual([1, 2, 3]);
+  }
+});
 
 it('what is written behind a take-over is not populated over by the next one', async () => {
   const segment = 13;

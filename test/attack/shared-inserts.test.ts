@@ -10,7 +10,7 @@ import {
   type WritersShare,
 } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { encodeEntries, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
@@ -200,6 +200,33 @@ it('several who take over at the same time, while it is under way still, repeat 
   arrive();
   await written();
   await expectOnce();
+});
+
+it('who wakes up behind a repeat ends nothing: what the server has lost is put in by those who own it now', async () => {
+  let arrive: () => void = () => {};
+  const held = new Promise<void>((resolve) => (arrive = resolve));
+  let begun: () => void = () => {};
+  const begins = new Promise<void>((resolve) => (begun = resolve));
+  const { go, written } = await together(async (insert) => {
+    begun();
+    await held;
+    return insert();
+  });
+  go();
+  await begins;
+  await takeOver(deps(), 1);
+  // What the first to repeat it has not seen, or has not lived to see.
+  await command(
+    clickhouse,
+    `ALTER TABLE membership_log DELETE WHERE segment = ${segment} AND profile = 12`,
+    {},
+    { settings: { mutations_sync: 1 } },
+  );
+  arrive();
+  expect((await written()).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  for (const partition of [0, 1, 2]) await takeOver(deps(), partition);
+  await expectOnce();
+  await expectNothingAhead();
 });
 
 it('who is fenced before it begins fails alone; the successor writes what was left', async () => {

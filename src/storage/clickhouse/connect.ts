@@ -128,6 +128,11 @@ export async function command(
   });
 }
 
+/** Settings of an INSERT … SELECT of one block that takes effect once, however often it is sent. */
+export function onceUnder(token: string): Record<string, string> {
+  return { insert_deduplication_token: token, deduplicate_insert_select: 'enable_even_for_bad_queries' };
+}
+
 /** What rows are inserted into as lines. */
 export type InsertTable =
   | 'events'

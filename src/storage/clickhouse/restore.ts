@@ -5,7 +5,10 @@
  * target of one of its views, or in both. So whoever repeats an insert looks whether all of it is there.
  */
 import { randomUUID } from 'node:crypto';
+import { until } from '../../runtime/until.ts';
 import { command, insertLines, query, type ClickHouse, type InsertTable } from './connect.ts';
+
+const ENDED_WITHIN_MS = 60_000;
 
 /** With it begin the names of tables that are there for a moment only. */
 export const RESTORED = 'restored__';
@@ -13,8 +16,8 @@ export const RESTORED = 'restored__';
 /**
  * Puts rows into one table that it lacks although they have been inserted, past the views that take from it: those may
  * have theirs. `clickhouse`: one server, or one shard. `missing`: the lines that the table lacks; asked more than once.
- * `purpose` (letters, digits, _): what names the insert among those into the table. Of two that restore the same at the
- * same time, the one that began first fails; throws then, and is to be repeated.
+ * `purpose` (letters, digits, _): what names the insert among those into the table. Of several that restore the same at
+ * the same time, whoever is not the last to begin fails; throws then, and is to be repeated.
  */
 export async function restoreRows(
   clickhouse: ClickHouse,
@@ -39,7 +42,8 @@ export async function restoreRows(
     { own },
   );
   for (const { id } of parts) {
-    await command(clickhouse, `ALTER TABLE ${table} ATTACH PARTITION ID {id:String} FROM ${own}`, { id });
+    const attach = `ALTER TABLE ${table} ATTACH PARTITION ID {id:String} FROM ${own}`;
+    await command(clickhouse, attach, { id }, { queryId: `${own}-${id}` });
   }
   await drop(clickhouse, own);
 }
@@ -53,6 +57,17 @@ async function dropAll(clickhouse: ClickHouse, prefix: string, except: string | 
     { prefix },
   );
   for (const { name } of tables) if (name !== except) await drop(clickhouse, name);
+  // What reads from one that somebody else has just dropped may be under way still.
+  const haveEnded = async () => {
+    const [row] = await query<{ running: string }>(
+      clickhouse,
+      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
+      { prefix },
+    );
+    return row?.running === '0';
+  };
+  if (!(await until(haveEnded, { withinMs: ENDED_WITHIN_MS })))
+    throw new Error(`what another restores by ${prefix} does not end`);
 }
 
 /** Ends when nobody reads from it any more. */

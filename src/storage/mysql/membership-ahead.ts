@@ -158,9 +158,32 @@ export async function beginInsert(
   });
 }
 
-/** ClickHouse has what the insert carries. */
-export async function endInsert(mysql: MySql, token: string): Promise<void> {
-  await mysql.db.execute(sql`
+/**
+ * ClickHouse has what the insert carries. False, and nothing is ended: one of the partitions has a newer owner, who may have
+ * sent it before, so that it may have been passed over, and looks itself.
+ */
+export async function endInsert(
+  mysql: MySql,
+  token: string,
+  owners: readonly PartitionOwner[],
+): Promise<boolean> {
+  const values = owners.map(
+    ({ partition, epoch }) => sql`SELECT ${partition} AS partition_no, ${epoch} AS epoch`,
+  );
+  return allOrNothing(mysql, async (tx) => {
+    const [still] = (await tx.execute(sql`
+      SELECT owner.partition_no
+      FROM ${owned(values)}
+      WHERE owner.partition_no IN ${owners.map(({ partition }) => partition)}
+      LOCK IN SHARE MODE`)) as unknown as [unknown[]];
+    if (still.length < owners.length) return false;
+    await deleteInsert(tx, token);
+    return true;
+  });
+}
+
+async function deleteInsert(db: Queries, token: string): Promise<void> {
+  await db.execute(sql`
     DELETE ahead, carried
     FROM membership_inserts AS carried
       LEFT JOIN membership_ahead AS ahead

@@ -1,8 +1,8 @@
 /** How far each partition of an ingest topic has been taken, and what its last batch still owes to ClickHouse. */
-import { eq, inArray, isNotNull, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm';
 import type { RowDataPacket } from 'mysql2/promise';
-import type { MySql, Queries } from './connect.ts';
-import { ingestDebts, ingestPositions } from './schema.ts';
+import { allOrNothing, type MySql, type Queries } from './connect.ts';
+import { ingestDebts, ingestPositions, ingestRepeats } from './schema.ts';
 
 /** A partition of an ingest topic. */
 export interface Place {
@@ -101,14 +101,44 @@ export async function readDebts(
   return [...parts].map(([id, owed]) => ({ id, owed: Buffer.concat(owed) }));
 }
 
-/** The debt has been paid. Whatever its partitions have come to owe since is left alone. */
-export async function settleDebt(mysql: MySql, id: string, changesThrough: number[]): Promise<void> {
+/** To be called before any of it is paid again. */
+export async function markRepeated(mysql: MySql, id: string): Promise<void> {
   await mysql.db.transaction(async (tx) => {
+    if (await lockDebt(tx, id)) await tx.insert(ingestRepeats).ignore().values({ debt: id });
+  });
+}
+
+/** Whether it is there. */
+async function lockDebt(db: Queries, id: string): Promise<boolean> {
+  const rows = await db
+    .select({ id: ingestDebts.id })
+    .from(ingestDebts)
+    .where(and(eq(ingestDebts.id, id), eq(ingestDebts.part, 0)))
+    .for('update');
+  return rows.length > 0;
+}
+
+/**
+ * The debt has been paid. Whatever its partitions have come to owe since is left alone. False: it was paid for the first
+ * time, and somebody has begun to pay it again meanwhile, so that what was inserted may have been passed over.
+ */
+export async function settleDebt(
+  mysql: MySql,
+  id: string,
+  changesThrough: number[],
+  isRepeated: boolean,
+): Promise<boolean> {
+  return allOrNothing(mysql, async (tx) => {
+    if (!(await lockDebt(tx, id))) return true;
+    const repeats = await tx.select().from(ingestRepeats).where(eq(ingestRepeats.debt, id)).for('update');
+    if (repeats.length > 0 && !isRepeated) return false;
     await tx
       .update(ingestPositions)
       .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
       .where(eq(ingestPositions.debt, id));
     await tx.delete(ingestDebts).where(eq(ingestDebts.id, id));
+    if (isRepeated) await tx.delete(ingestRepeats).where(eq(ingestRepeats.debt, id));
+    return true;
   });
 }
 

@@ -150,6 +150,11 @@ export const ingestDebts = mysqlTable(
   (table) => [primaryKey({ columns: [table.id, table.part] })],
 );
 
+/** Debts that somebody has begun to pay again. */
+export const ingestRepeats = mysqlTable('ingest_repeats', {
+  debt: char('debt', { length: 32 }).primaryKey(),
+});
+
 export const ingestPositions = mysqlTable(
   'ingest_positions',
   {
