@@ -3,4 +3,4 @@
 CREATE TABLE IF NOT EXISTS ingest_repeats (
   debt CHAR(32) NOT NULL,
   PRIMARY KEY (debt)
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

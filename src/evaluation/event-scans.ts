@@ -76,13 +76,13 @@ interface Months {
   last: number;
 }
 
-/** Outside of it there is no event. */
-const [EARLIEST, LATEST] = [Date.UTC(1900, 0), Date.UTC(2300, 0) - 1];
+/** Before it there is no event. */
+const EARLIEST = Date.UTC(1900, 0);
 
 /** `events` is partitioned by the months of UTC. */
 function monthsOf({ after, through }: { after: number | null; through: number }): Months {
   const monthOf = (ms: number) => {
-    const date = new Date(Math.min(Math.max(ms, EARLIEST), LATEST));
+    const date = new Date(Math.max(ms, EARLIEST));
     return 12 * date.getUTCFullYear() + date.getUTCMonth();
   };
   return {
@@ -140,30 +140,28 @@ export function scanEvents(
   parameters: Parameters,
 ): string {
   const { match, measure, existence } = compileEvents(criterion, metric, scope, parameters);
-  const rowsThat = (conditions: (string | null)[]) =>
-    `FROM events WHERE ${[place, match, ...conditions.filter((sql) => sql !== null)].join(' AND ')}`;
-  const order = isFar(criterion, scope) ? BY_PROFILE : null;
+  const isLong = isFar(criterion, scope);
+  const rowsThat = (condition: string | null) =>
+    `FROM events WHERE ${[place, match, condition, isLong ? BY_PROFILE : null].filter((sql) => sql !== null).join(' AND ')}`;
   const counted = scope.isMonthly
     ? `FROM (${selectMonthly(`${place} AND metric = ${parameters.add('UInt32', metric)}`, timesOf(criterion.within, scope), parameters)})`
-    : rowsThat([order]);
-  if (existence !== null)
-    return `SELECT profile ${existence === 'true' ? counted : rowsThat([existence, order])}`;
+    : rowsThat(null);
+  if (existence !== null) return `SELECT profile ${existence === 'true' ? counted : rowsThat(existence)}`;
   const least = leastCount(criterion);
   if (least !== null && isCollected(criterion, scope))
     return selectByCount(parameters.add('Float64', least), counted);
-  const isShort = order === null;
   if (criterion.measure.kind === 'days') {
     const day = dayNumber(scope.timeZone, parameters);
-    return isShort
-      ? selectByFewDays(day, measure.truth, rowsThat([]))
-      : selectByDays(day, enoughFor(criterion.is), measure.truth, rowsThat([order]));
+    return isLong
+      ? selectByDays(day, enoughFor(criterion.is), measure.truth, rowsThat(null))
+      : selectByFewDays(day, measure.truth, rowsThat(null));
   }
   if (criterion.measure.kind === 'distinct') {
     const scans = hashedIdentities(criterion.measure.path, parameters).map(
-      ({ isSet, hash }) => `SELECT profile, ${hash} AS hash ${rowsThat([isSet, order])}`,
+      ({ isSet, hash }) => `SELECT profile, ${hash} AS hash ${rowsThat(isSet)}`,
     );
     return selectByHashes('hash', measure.truth, `FROM (${scans.join(' UNION ALL ')})`);
   }
-  const select = isShort ? selectByFewAggregates : selectByAggregates;
-  return select(measure.aggregates, measure.truth, rowsThat([measure.counted, order]));
+  const select = isLong ? selectByAggregates : selectByFewAggregates;
+  return select(measure.aggregates, measure.truth, rowsThat(measure.counted));
 }

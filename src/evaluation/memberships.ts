@@ -11,6 +11,7 @@ import {
 } from '../storage/clickhouse/connect.ts';
 import { CHUNK_BITS, chunkOf } from '../storage/topics.ts';
 import { selectMembers, type ChunkQuery, type Scope } from './all-profiles.ts';
+import type { Parameters } from './parameters.ts';
 import type { NormalCondition } from '../segments/ast.ts';
 
 const CHUNK_SIZE = 2 ** CHUNK_BITS;
@@ -120,6 +121,23 @@ export async function storedMemberships(
   return members;
 }
 
+/** Some chunks of a segment. */
+interface Chunks {
+  account: number;
+  segment: number;
+  chunks: readonly number[];
+}
+
+/** A SELECT of `chunk` and `members`, as they are stored. */
+function selectStored({ account, segment, chunks }: Chunks, parameters: Parameters): string {
+  return `SELECT chunk, groupBitmapXorMergeState(members) AS members
+       FROM memberships
+       WHERE account = ${parameters.add('UInt32', account)}
+         AND segment = ${parameters.add('UInt32', segment)}
+         AND chunk IN ${parameters.add('Array(UInt16)', chunks)}
+       GROUP BY chunk`;
+}
+
 /**
  * The first population of a segment: stored inside ClickHouse from a SELECT of members by chunk, over some of the
  * account's chunks. The token makes it happen once; the order makes it one block, which a token needs, and so does a row,
@@ -128,7 +146,7 @@ export async function storedMemberships(
  */
 export async function populate(
   clickhouse: ClickHouse,
-  target: { account: number; segment: number; chunks: readonly number[] },
+  target: Chunks,
   { sql, parameters }: ChunkQuery,
   token: string,
 ): Promise<void> {
@@ -149,11 +167,7 @@ export async function populate(
        UNION ALL
        SELECT ${first} AS chunk, bitmapBuild(emptyArrayUInt32()) AS members
        UNION ALL
-       SELECT chunk, groupBitmapXorMergeState(members) AS members
-       FROM memberships
-       WHERE account = ${account} AND segment = ${id}
-         AND chunk IN ${parameters.add('Array(UInt16)', target.chunks)}
-       GROUP BY chunk
+       ${selectStored(target, parameters)}
      )
      WHERE bitmapCardinality(members) > 0 OR chunk = ${first}
      GROUP BY chunk
@@ -166,7 +180,7 @@ export async function populate(
 /** Whether the members are stored, as far as others than these are concerned. */
 export async function isPopulated(
   clickhouse: ClickHouse,
-  target: { account: number; segment: number; chunks: readonly number[] },
+  target: Chunks,
   { sql, parameters }: ChunkQuery,
   except: readonly number[],
 ): Promise<boolean> {
@@ -182,12 +196,7 @@ export async function isPopulated(
        FROM (
          SELECT chunk, 'wanted' AS source, members FROM (${sql})
          UNION ALL
-         SELECT chunk, 'stored' AS source, groupBitmapXorMergeState(members) AS members
-         FROM memberships
-         WHERE account = ${parameters.add('UInt32', target.account)}
-           AND segment = ${parameters.add('UInt32', target.segment)}
-           AND chunk IN ${parameters.add('Array(UInt16)', target.chunks)}
-         GROUP BY chunk
+         SELECT chunk, 'stored' AS source, members FROM (${selectStored(target, parameters)})
          UNION ALL
          SELECT
            toUInt16(bitShiftRight(profile, ${CHUNK_BITS})) AS chunk,
@@ -230,12 +239,7 @@ export async function diffWithStored(
      FROM (
        SELECT chunk, true AS is_wanted, members FROM (${sql})
        UNION ALL
-       SELECT chunk, false AS is_wanted, groupBitmapXorMergeState(members) AS members
-       FROM memberships
-       WHERE account = ${parameters.add('UInt32', scope.account)}
-         AND segment = ${parameters.add('UInt32', segment)}
-         AND chunk IN ${parameters.add('Array(UInt16)', scope.chunks)}
-       GROUP BY chunk
+       SELECT chunk, false AS is_wanted, members FROM (${selectStored({ ...scope, segment }, parameters)})
      )
      GROUP BY chunk
      HAVING notEmpty(entered) OR notEmpty(exited)

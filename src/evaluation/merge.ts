@@ -1,8 +1,7 @@
 /** After merges: the sources' events are counted for the targets. */
 import { inPages } from '../runtime/in-pages.ts';
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../runtime/clock.ts';
-import { command, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { command, query, untilEnded, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { everywhere } from '../storage/clickhouse/shards.ts';
 
 export interface Merge {
@@ -10,44 +9,24 @@ export interface Merge {
   target: number;
 }
 
-export interface CopyDeps {
-  clickhouse: ClickHouse;
-  clock: Clock;
-}
-
 /** Merges that one pair of statements carries out. */
 const MERGES_PER_COPY = 1_000;
 const COPY_SECONDS = 60;
-const POLL_MS = 50;
 
 /**
  * Copies the events of each source that its target does not have yet. Repeating it copies nothing again; only the
  * writer of the targets' partition does it, so no two copies run at once. No source may come twice.
  */
 export async function copyEvents(
-  deps: CopyDeps,
+  clickhouse: ClickHouse,
   partition: number,
   account: number,
   merges: readonly Merge[],
 ): Promise<void> {
-  const name = `copy-${deps.clickhouse.database}-${partition}-`;
-  await untilEnded(deps, name);
-  for (const page of inPages(merges, MERGES_PER_COPY)) await copy(deps.clickhouse, name, account, page);
-}
-
-/** A statement outlives the process that sent it: what a predecessor has begun could copy the same events beside us. */
-async function untilEnded({ clickhouse, clock }: CopyDeps, name: string): Promise<void> {
-  const deadline = clock.now() + 2 * COPY_SECONDS * 1_000;
-  for (;;) {
-    const rows = await query<{ running: string }>(
-      clickhouse,
-      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {name:String})',
-      { name },
-    );
-    if (rows[0]?.running === '0') return;
-    if (clock.now() >= deadline) throw new Error('the copy of a predecessor does not end');
-    await clock.sleep(POLL_MS);
-  }
+  const name = `copy-${clickhouse.database}-${partition}-`;
+  // What a predecessor has begun could copy the same events beside us.
+  await untilEnded(clickhouse, name, 2 * COPY_SECONDS * 1_000);
+  for (const page of inPages(merges, MERGES_PER_COPY)) await copy(clickhouse, name, account, page);
 }
 
 /**

@@ -208,7 +208,7 @@ export async function openPartition(
     await stored();
     const before = merges.map(({ target, at }): ProfileChange => ({ profile: target, cause: 'MERGE', at }));
     await clock.precede(new Map([[account, before]]));
-    await copyEvents(deps, partition, account, merges);
+    await copyEvents(deps.clickhouse, partition, account, merges);
     // A target may have gone into another meanwhile, and its events been carried on without these. Whoever merged it
     // had committed before carrying, so looking now, after the copy, misses none.
     const further = await readMerged(

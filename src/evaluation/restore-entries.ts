@@ -3,14 +3,7 @@
  * that has of them is looked at on its own. For whoever takes a partition over, and writes nothing else meanwhile.
  */
 import { randomUUID } from 'node:crypto';
-import {
-  command,
-  insertLines,
-  onceUnder,
-  query,
-  type ClickHouse,
-  type Parameter,
-} from '../storage/clickhouse/connect.ts';
+import { command, insertLines, onceUnder, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { shardOf } from '../storage/clickhouse/shards.ts';
@@ -86,13 +79,8 @@ function latestLine({ account, segment, profile, sequence, kind, at }: LogEntry)
   return JSON.stringify({ account, segment, profile, sequence, kind, at: new Date(at).toISOString() });
 }
 
-/** What the entries have made of profiles in segments, by columns. */
-interface Told {
-  accounts: number[];
-  segments: number[];
-  profiles: number[];
-  members: number[];
-}
+/** What the entries have made of profiles in segments, by columns: parameters of WRONG. */
+type Told = Record<'accounts' | 'segments' | 'profiles' | 'members', number[]>;
 
 function toldBy(entries: readonly LogEntry[]): Told {
   const last = new Map<number, Map<number, LogEntry>>();
@@ -137,7 +125,7 @@ const WRONG = `
   WHERE is_member != bitmapContains(stored, low)`;
 
 async function countWrong(shard: ClickHouse, told: Told): Promise<number> {
-  const [row] = await query<{ wrong: string }>(shard, `SELECT count() AS wrong ${WRONG}`, parametersOf(told));
+  const [row] = await query<{ wrong: string }>(shard, `SELECT count() AS wrong ${WRONG}`, told);
   return Number(row?.wrong);
 }
 
@@ -150,9 +138,7 @@ function toggleWrong(shard: ClickHouse, told: Told, token: string): Promise<void
      ${WRONG}
      GROUP BY account, segment, chunk
      ORDER BY account, segment, chunk`,
-    parametersOf(told),
+    told,
     { settings: onceUnder(token) },
   );
 }
-
-const parametersOf = (told: Told): Record<string, Parameter> => ({ ...told });

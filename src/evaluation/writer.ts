@@ -172,15 +172,15 @@ export async function takeOver(
     const pending = await unpacked<Pending>(state.pending);
     // The watermark is saved now and then only: our clock may be behind what the predecessor has evaluated since.
     latest = Math.max(latest, ...pending.entries.slice(-1).map(({ evaluatedAt }) => evaluatedAt));
-    const isStored = await store(pending, true).then(
-      () => true,
-      async (error: unknown) => {
-        // A population that cannot be computed must not keep the partition from being taken over, now and for ever.
-        if (!pending.population || !isFaultOfDefinition(error)) throw error;
-        await giveUp(deps.mysql, pending.population.segment, pending.population.version);
-        return false;
-      },
-    );
+    let isStored = true;
+    try {
+      await store(pending, true);
+    } catch (error) {
+      // A population that cannot be computed must not keep the partition from being taken over, now and for ever.
+      if (!pending.population || !isFaultOfDefinition(error)) throw error;
+      await giveUp(deps.mysql, pending.population.segment, pending.population.version);
+      isStored = false;
+    }
     if (isStored) await tell(pending, true);
     // Done again after something else has been written, it would undo that.
     await settleAt(deps.mysql, partition, state.epoch, { watermark: savedWatermark, latest });
@@ -193,9 +193,10 @@ export async function takeOver(
     await publish(deps.log, partition, waiting);
     await insertAlone(deps, { owner, entries: waiting });
   }
-  for (const { sequence, evaluatedAt } of [...underWay, ...waiting]) {
-    nextSequence = Math.max(nextSequence, sequence + 1);
-    latest = Math.max(latest, evaluatedAt);
+  const last = waiting.at(-1) ?? underWay.at(-1);
+  if (last) {
+    nextSequence = Math.max(nextSequence, last.sequence + 1);
+    latest = Math.max(latest, last.evaluatedAt);
   }
   const inserts = createLogInserts(sendShare, owner);
 

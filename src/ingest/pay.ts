@@ -77,7 +77,7 @@ async function insertRows(deps: PayDeps, owed: Owed, isRepeated: boolean): Promi
 /** Once and no more: they are counted. */
 async function insertEvents(deps: PayDeps, owed: Owed, isRepeated: boolean): Promise<void> {
   const inserted = await insertInto(deps, owed, 'events', owed.debt.events, owed.id);
-  if (!isRepeated) return;
+  if (!isRepeated || owed.debt.events.length === 0) return;
   for (const [clickhouse, lines] of inserted) {
     for (const table of ['events', 'events_by_profile'] as const) {
       await restoreRows(clickhouse, table, owed.id, () => eventsMissing(clickhouse, table, lines));

@@ -147,8 +147,7 @@ it.each([
         query: `INSERT INTO ${table} FORMAT JSONEachRow\n${[1, 2].map((n) => event(target, n, true)).join('\n')}`,
       });
     }
-    for (let time = 0; time < 2; time++)
-      await copyEvents({ clickhouse, clock: systemClock }, 0, ACCOUNT, [{ source, target }]);
+    for (let time = 0; time < 2; time++) await copyEvents(clickhouse, 0, ACCOUNT, [{ source, target }]);
     for (const table of ['events', 'events_by_profile']) {
       const rows = await query<{ events: string; distinct: string }>(
         clickhouse,
@@ -169,9 +168,9 @@ it('waits for the copy that a predecessor has begun', async () => {
   });
   const began = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 300));
-  await copyEvents({ clickhouse, clock: systemClock }, 2, ACCOUNT, [{ source, target }]);
+  await copyEvents(clickhouse, 2, ACCOUNT, [{ source, target }]);
   expect(performance.now() - began).toBeLessThan(1_500);
-  await copyEvents({ clickhouse, clock: systemClock }, 3, ACCOUNT, [{ source, target }]);
+  await copyEvents(clickhouse, 3, ACCOUNT, [{ source, target }]);
   expect(performance.now() - began).toBeGreaterThan(1_900);
   await (await running).text();
 });

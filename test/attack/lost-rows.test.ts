@@ -13,9 +13,10 @@ import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventLine, profileLine, traitLine } from '../../src/ingest/rows.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
-import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { markRepeated, unpaidOf, writeDebt } from '../../src/storage/mysql/positions.ts';
 import { useEngines } from '../support/engines.ts';
+import { loseRows } from '../support/lose-rows.ts';
 import { closeStores, openStores, type Stores } from '../support/stores.ts';
 
 const engines = useEngines();
@@ -28,15 +29,8 @@ beforeAll(async () => {
 });
 afterAll(() => closeStores(stores));
 
-/** The rows go and no more: what the server knows of tokens stays. */
-function lose(table: string, which: string): Promise<void> {
-  return command(
-    stores.clickhouse,
-    `ALTER TABLE ${table} DELETE WHERE account = {account:UInt32} AND (${which})`,
-    { account },
-    { settings: { mutations_sync: 1 } },
-  );
-}
+const lose = (table: string, which: string) =>
+  loseRows(stores.clickhouse, table, `account = {account:UInt32} AND (${which})`, { account });
 
 describe('a debt of ingest', () => {
   const pay = (owed: Owed, isRepeated: boolean) =>
@@ -106,8 +100,7 @@ describe('a debt of ingest', () => {
     const owed = debt();
     await pay(owed, false);
     // What a merge has copied is nobody's own.
-    const deps = { clickhouse: stores.clickhouse, clock: systemClock };
-    await copyEvents(deps, 0, account, [{ source: 1, target: 9 }]);
+    await copyEvents(stores.clickhouse, 0, account, [{ source: 1, target: 9 }]);
     for (const [table, which] of Object.entries(lost))
       await lose(table, `NOT (${table.startsWith('events') ? 'copied' : '0'}) AND (${which})`);
     for (let time = 0; time < 2; time++) {

@@ -6,12 +6,13 @@ import { storedMemberships } from '../../src/evaluation/memberships.ts';
 import { stageCorrections } from '../../src/evaluation/staged-members.ts';
 import { takeOver } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { command, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
 import { markInForce } from '../../src/storage/mysql/definitions.ts';
 import { segmentPartitions } from '../../src/storage/mysql/schema.ts';
 import { useEngines } from '../support/engines.ts';
+import { loseRows } from '../support/lose-rows.ts';
 import { closeStores, openStores } from '../support/stores.ts';
 
 const engines = useEngines();
@@ -77,12 +78,7 @@ it('first members that the server has lost are stored again, and who has changed
   await stageCorrections(clickhouse, { account: ACCOUNT, run: population.run }, [2, 3, 65_600], () => true);
   const told = [entered(segment, population.at)];
   await expect(writer.populate(ACCOUNT, population, told)).rejects.toThrow('no log');
-  await command(
-    clickhouse,
-    `ALTER TABLE memberships DELETE WHERE segment = ${segment} AND chunk = 0`,
-    {},
-    { settings: { mutations_sync: 1 } },
-  );
+  await loseRows(clickhouse, 'memberships', `segment = ${segment} AND chunk = 0`);
   expect(await members(segment)).toEqual([]);
   for (let time = 0; time < 2; time++) {
     await takeOver(deps(), 3);

@@ -10,7 +10,7 @@ import {
   type WritersShare,
 } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { encodeEntries, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import type { Log } from '../../src/storage/log/log.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
@@ -18,6 +18,7 @@ import { Fenced } from '../../src/storage/mysql/evaluators.ts';
 import { createPutAhead } from '../../src/storage/mysql/membership-ahead.ts';
 import { membershipAhead, membershipInserts } from '../../src/storage/mysql/schema.ts';
 import { useEngines } from '../support/engines.ts';
+import { loseRows } from '../support/lose-rows.ts';
 import { closeStores, openStores } from '../support/stores.ts';
 
 const engines = useEngines();
@@ -81,6 +82,22 @@ async function together(
   for (const [i, writer] of writers.entries()) await writer.write([entered(10 + i)]);
   const written = () => Promise.allSettled(writers.map((writer) => writer.written()));
   return { go, written };
+}
+
+/** The same insert has begun, and arrives when `arrive` is called. */
+async function underWay() {
+  let arrive: () => void = () => {};
+  const held = new Promise<void>((resolve) => (arrive = resolve));
+  let begun: () => void = () => {};
+  const begins = new Promise<void>((resolve) => (begun = resolve));
+  const { go, written } = await together(async (insert) => {
+    begun();
+    await held;
+    return insert();
+  });
+  go();
+  await begins;
+  return { arrive, written };
 }
 
 async function arrived(): Promise<[profile: number, times: number][]> {
@@ -184,17 +201,7 @@ it('an insert of an older version, whose token is known from its rows only, is r
 });
 
 it('several who take over at the same time, while it is under way still, repeat one insert', async () => {
-  let arrive: () => void = () => {};
-  const held = new Promise<void>((resolve) => (arrive = resolve));
-  let begun: () => void = () => {};
-  const begins = new Promise<void>((resolve) => (begun = resolve));
-  const { go, written } = await together(async (insert) => {
-    begun();
-    await held;
-    return insert();
-  });
-  go();
-  await begins;
+  const { arrive, written } = await underWay();
   await Promise.all([0, 1, 2].map((partition) => takeOver(deps(), partition)));
   await expectOnce();
   arrive();
@@ -203,25 +210,10 @@ it('several who take over at the same time, while it is under way still, repeat 
 });
 
 it('who wakes up behind a repeat ends nothing: what the server has lost is put in by those who own it now', async () => {
-  let arrive: () => void = () => {};
-  const held = new Promise<void>((resolve) => (arrive = resolve));
-  let begun: () => void = () => {};
-  const begins = new Promise<void>((resolve) => (begun = resolve));
-  const { go, written } = await together(async (insert) => {
-    begun();
-    await held;
-    return insert();
-  });
-  go();
-  await begins;
+  const { arrive, written } = await underWay();
   await takeOver(deps(), 1);
   // What the first to repeat it has not seen, or has not lived to see.
-  await command(
-    clickhouse,
-    `ALTER TABLE membership_log DELETE WHERE segment = ${segment} AND profile = 12`,
-    {},
-    { settings: { mutations_sync: 1 } },
-  );
+  await loseRows(clickhouse, 'membership_log', `segment = ${segment} AND profile = 12`);
   arrive();
   expect((await written()).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   for (const partition of [0, 1, 2]) await takeOver(deps(), partition);

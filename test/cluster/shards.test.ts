@@ -5,7 +5,6 @@ import { createSegment } from '../../src/evaluation/definitions.ts';
 import { listMembers, segmentsOfProfile } from '../../src/evaluation/memberships.ts';
 import { copyEvents } from '../../src/evaluation/merge.ts';
 import { profileLine } from '../../src/ingest/rows.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { parseCondition } from '../../src/segments/index.ts';
 import { openClickHouse } from '../../src/service.ts';
 import { command, insertLines, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
@@ -201,9 +200,9 @@ test('a merge copies the events of a source on another shard, once', async () =>
     [event(source, 1), event(source, 2), event(target, 2)],
     `m ${account}`,
   );
-  const deps = { clickhouse: shardOfProfile(clickhouse, account, target), clock: systemClock };
+  const shard = shardOfProfile(clickhouse, account, target);
   for (let time = 0; time < 2; time++) {
-    await copyEvents(deps, evaluatorPartition(account, target), account, [{ source, target }]);
+    await copyEvents(shard, evaluatorPartition(account, target), account, [{ source, target }]);
     for (const table of ['events', 'events_by_profile']) {
       const sql = `SELECT count() AS found FROM ${table} WHERE account = {account:UInt32}`;
       expect([table, await onEach(sql)]).toEqual([table, [2, 2]]);

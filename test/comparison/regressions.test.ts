@@ -108,12 +108,7 @@ test('two profiles that are merged into a third at once bring along but once wha
   ]);
   const merges = [0, 1].map((source) => ({ source, target: 2 }));
   const partition = evaluatorPartition(account, 0);
-  await copyEvents(
-    { ...world, clickhouse: shardOf(world.clickhouse, partition) },
-    partition,
-    account,
-    merges,
-  );
+  await copyEvents(shardOf(world.clickhouse, partition), partition, account, merges);
   const made = await segment(account, ordered({ is: { equals: 2 } }));
   expect(await listMembers(world.clickhouse, account, made, null, 10)).toMatchObject([
     { profile: 0 },

@@ -6,6 +6,7 @@ import {
   type ClickHouseSettings,
 } from '@clickhouse/client';
 import { Readable } from 'node:stream';
+import { until } from '../../runtime/until.ts';
 import { withLargeValuesInside, type Parameter } from './literals.ts';
 import { linesByShard, shardsOf, type ClickHouse } from './shards.ts';
 
@@ -126,6 +127,22 @@ export async function command(
     ...(options.queryId ? { query_id: options.queryId } : {}),
     ...(options.signal ? { abort_signal: options.signal } : {}),
   });
+}
+
+/**
+ * Resolves when no statement runs any more whose `queryId` begins so: one outlives the process that sent it. Rejects if
+ * that takes longer.
+ */
+export async function untilEnded(clickhouse: ClickHouse, prefix: string, withinMs: number): Promise<void> {
+  const haveEnded = async () => {
+    const [row] = await query<{ running: string }>(
+      clickhouse,
+      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
+      { prefix },
+    );
+    return row?.running === '0';
+  };
+  if (!(await until(haveEnded, { withinMs }))) throw new Error(`the statements ${prefix}… do not end`);
 }
 
 /** Settings of an INSERT … SELECT of one block that takes effect once, however often it is sent. */

@@ -5,8 +5,7 @@
  * target of one of its views, or in both. So whoever repeats an insert looks whether all of it is there.
  */
 import { randomUUID } from 'node:crypto';
-import { until } from '../../runtime/until.ts';
-import { command, insertLines, query, type ClickHouse, type InsertTable } from './connect.ts';
+import { command, insertLines, query, untilEnded, type ClickHouse, type InsertTable } from './connect.ts';
 
 const ENDED_WITHIN_MS = 60_000;
 
@@ -58,16 +57,7 @@ async function dropAll(clickhouse: ClickHouse, prefix: string, except: string | 
   );
   for (const { name } of tables) if (name !== except) await drop(clickhouse, name);
   // What reads from one that somebody else has just dropped may be under way still.
-  const haveEnded = async () => {
-    const [row] = await query<{ running: string }>(
-      clickhouse,
-      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
-      { prefix },
-    );
-    return row?.running === '0';
-  };
-  if (!(await until(haveEnded, { withinMs: ENDED_WITHIN_MS })))
-    throw new Error(`what another restores by ${prefix} does not end`);
+  await untilEnded(clickhouse, prefix, ENDED_WITHIN_MS);
 }
 
 /** Ends when nobody reads from it any more. */

@@ -177,29 +177,24 @@ export async function endInsert(
       WHERE owner.partition_no IN ${owners.map(({ partition }) => partition)}
       LOCK IN SHARE MODE`)) as unknown as [unknown[]];
     if (still.length < owners.length) return false;
-    await deleteInsert(tx, token);
+    await deleteCarried(tx, sql`carried.token = ${token}`);
     return true;
   });
-}
-
-async function deleteInsert(db: Queries, token: string): Promise<void> {
-  await db.execute(sql`
-    DELETE ahead, carried
-    FROM membership_inserts AS carried
-      LEFT JOIN membership_ahead AS ahead
-        ON ahead.partition_no = carried.partition_no AND ahead.insert_from = carried.insert_from
-    WHERE carried.token = ${token}`);
 }
 
 /** ClickHouse has what the inserts carry of the partition. */
 export async function endShares(mysql: MySql, partition: number, tokens: readonly string[]): Promise<void> {
   if (tokens.length === 0) return;
-  await mysql.db.execute(sql`
+  await deleteCarried(mysql.db, sql`carried.partition_no = ${partition} AND carried.token IN ${tokens}`);
+}
+
+async function deleteCarried(db: Queries, where: SQL): Promise<void> {
+  await db.execute(sql`
     DELETE ahead, carried
     FROM membership_inserts AS carried
       LEFT JOIN membership_ahead AS ahead
         ON ahead.partition_no = carried.partition_no AND ahead.insert_from = carried.insert_from
-    WHERE carried.partition_no = ${partition} AND carried.token IN ${tokens}`);
+    WHERE ${where}`);
 }
 
 const carried = and(
@@ -230,8 +225,8 @@ export function readAhead(mysql: MySql, partition: number): Promise<AheadRow[]> 
 }
 
 /**
- * All that an insert carries, whosever it is; without what somebody has found in ClickHouse, which is behind the first
- * repeat of all of it.
+ * All that an insert carries, whosever it is, without what has been ended: whoever ended it had seen all of the insert
+ * arrive, so that under its token nothing is taken any more.
  */
 export async function readInsert(mysql: MySql, token: string): Promise<Buffer[]> {
   const rows = await mysql.db

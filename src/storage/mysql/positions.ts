@@ -104,18 +104,19 @@ export async function readDebts(
 /** To be called before any of it is paid again. */
 export async function markRepeated(mysql: MySql, id: string): Promise<void> {
   await mysql.db.transaction(async (tx) => {
-    if (await lockDebt(tx, id)) await tx.insert(ingestRepeats).ignore().values({ debt: id });
+    const debt = await lockDebt(tx, id);
+    if (debt?.isRepeated === false) await tx.insert(ingestRepeats).values({ debt: id });
   });
 }
 
-/** Whether it is there. */
-async function lockDebt(db: Queries, id: string): Promise<boolean> {
-  const rows = await db
-    .select({ id: ingestDebts.id })
+async function lockDebt(db: Queries, id: string): Promise<{ isRepeated: boolean } | null> {
+  const [row] = await db
+    .select({ repeat: ingestRepeats.debt })
     .from(ingestDebts)
+    .leftJoin(ingestRepeats, eq(ingestRepeats.debt, id))
     .where(and(eq(ingestDebts.id, id), eq(ingestDebts.part, 0)))
     .for('update');
-  return rows.length > 0;
+  return row ? { isRepeated: row.repeat !== null } : null;
 }
 
 /**
@@ -129,9 +130,9 @@ export async function settleDebt(
   isRepeated: boolean,
 ): Promise<boolean> {
   return allOrNothing(mysql, async (tx) => {
-    if (!(await lockDebt(tx, id))) return true;
-    const repeats = await tx.select().from(ingestRepeats).where(eq(ingestRepeats.debt, id)).for('update');
-    if (repeats.length > 0 && !isRepeated) return false;
+    const debt = await lockDebt(tx, id);
+    if (!debt) return true;
+    if (debt.isRepeated && !isRepeated) return false;
     await tx
       .update(ingestPositions)
       .set({ debt: null, changesThrough: JSON.stringify(changesThrough) })
