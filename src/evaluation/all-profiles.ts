@@ -12,6 +12,7 @@ import { compileTrait, notWrittenOut } from './compile.ts';
 import { BY_PROFILE, isFar, isMonthly, scanEvents } from './event-scans.ts';
 import { selectByDistance } from './near.ts';
 import { CHUNK_BITS } from '../storage/topics.ts';
+import { BY_CHUNK, LOW, selectBitmaps, selectWords, UNION } from './chunk-bitmaps.ts';
 import { compileConsent } from './consents.ts';
 import { createParameters, type Parameters } from './parameters.ts';
 import { selectByPairs } from './pairs.ts';
@@ -63,7 +64,7 @@ export function selectMembers(
   const numbered = criteria.map((criterion, i): Numbered => [i + 1, criterion]);
   const sql = `
     SELECT chunk, ${members} AS members
-    FROM (${collectSets([those, ...scansOf(numbered, scope, parameters)].join(UNION))})`;
+    FROM (${collectSets(bitmapsOf([those, ...scansOf(numbered, scope, parameters)]))})`;
   return { sql, parameters, settings: scanSettings(criteria, scope) };
 }
 
@@ -100,35 +101,44 @@ export function scanEach(
   const everybody = criteria.flatMap((criterion, i) =>
     criterion === null ? [scanEverybody(i, scope, parameters)] : [],
   );
-  return [...everybody, ...scansOf(numbered, scope, parameters)].join(UNION);
+  return bitmapsOf([...everybody, ...scansOf(numbered, scope, parameters)]);
 }
 
-const UNION = '\n      UNION ALL\n      ';
-/** A profile within its chunk, and the chunk. */
-const LOW = 'toUInt32(bitAnd(profile, 65535))';
-const BY_CHUNK = 'toUInt16(bitShiftRight(profile, 16)) AS chunk';
+/** A SELECT of `chunk`, `criterion`, and `members` or the `words` that they are made of. */
+interface SetScan {
+  of: 'members' | 'words';
+  sql: string;
+}
+
+/** One SELECT of `chunk`, `criterion` and `members` of all of them. */
+function bitmapsOf(scans: readonly SetScan[]): string {
+  const those = (of: SetScan['of']) => scans.flatMap((scan) => (scan.of === of ? [scan.sql] : []));
+  const words = those('words');
+  return [...those('members'), ...(words.length > 0 ? [selectBitmaps(words)] : [])].join(UNION);
+}
 
 type Numbered = [number: number, criterion: Criterion];
 /** Of one criterion. */
 type OneScope = Scope & { isMonthly: boolean };
 
 /** One for each criterion, and one for all those that look at the same attribute of profiles. */
-function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parameters): string[] {
+function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parameters): SetScan[] {
   const byAttribute = groupBy(criteria, ([number, criterion]) => attributeOf(criterion) ?? number);
   const monthly = monthlyAmong(
     criteria.map(([, criterion]) => criterion),
     scope,
   );
-  return [...byAttribute].flatMap(([attribute, those]) =>
+  return [...byAttribute].flatMap(([attribute, those]): SetScan[] =>
     typeof attribute === 'string' && those.length > 1
-      ? [scanAttribute(attribute, those, scope, parameters)]
-      : those.map(([number, criterion]) =>
-          scanOne(criterion, number, { ...scope, isMonthly: criterion === monthly }, parameters),
-        ),
+      ? [{ of: 'members', sql: scanAttribute(attribute, those, scope, parameters) }]
+      : those.map(([number, criterion]) => {
+          const rows = scanFor(criterion, { ...scope, isMonthly: criterion === monthly }, parameters);
+          return { of: 'words', sql: selectWords(number, rows) };
+        }),
   );
 }
 
-function scanAttribute(
+/** Bitmaps take as much memory as they have members; words of very many criteria would take more than there is. */ function scanAttribute(
   attribute: string,
   criteria: readonly Numbered[],
   scope: Scope,
@@ -147,12 +157,6 @@ function scanAttribute(
       ARRAY JOIN
         [${criteria.map(([number]) => number).join(', ')}] AS criterion,
         [${criteria.map(([number]) => `of_${number}`).join(', ')}] AS members`;
-}
-
-function scanOne(criterion: Criterion, number: number, scope: OneScope, parameters: Parameters): string {
-  return `SELECT chunk, ${number} AS criterion, groupBitmapState(${LOW}) AS members
-      FROM (${scanFor(criterion, scope, parameters)})
-      GROUP BY ${BY_CHUNK}`;
 }
 
 /**
@@ -293,8 +297,8 @@ function compileSample({ percent, salt }: SampleCriterion, parameters: Parameter
 }
 
 /** Whoever is gone stays gone: so there is no need to look for the newest row of each. */
-function scanEverybody(number: number, scope: Scope, parameters: Parameters): string {
-  return `SELECT chunk, ${number} AS criterion,
+function scanEverybody(number: number, scope: Scope, parameters: Parameters): SetScan {
+  const sql = `SELECT chunk, ${number} AS criterion,
         bitmapAndnot(groupBitmapState(low), groupBitmapStateIf(low, NOT alive)) AS members
       FROM (
         SELECT profile, alive, ${LOW} AS low
@@ -302,14 +306,13 @@ function scanEverybody(number: number, scope: Scope, parameters: Parameters): st
         WHERE ${place(scope, parameters)}
       )
       GROUP BY ${BY_CHUNK}`;
+  return { of: 'members', sql };
 }
 
 /** Hardly anything of a column that is nearly always the same has to be read for it. */
-function scanGone(number: number, scope: Scope, parameters: Parameters): string {
-  return `SELECT chunk, ${number} AS criterion, groupBitmapState(${LOW}) AS members
-      FROM profiles
-      WHERE ${place(scope, parameters)} AND NOT alive
-      GROUP BY ${BY_CHUNK}`;
+function scanGone(number: number, scope: Scope, parameters: Parameters): SetScan {
+  const rows = `SELECT profile FROM profiles WHERE ${place(scope, parameters)} AND NOT alive`;
+  return { of: 'words', sql: selectWords(number, rows) };
 }
 
 /** So many ranges of profiles are compared in less time than a chunk is looked up for each row. */

@@ -103,16 +103,21 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse; 
       if (left().length === 0) void killQuery(deps.clickhouse, queryId);
     };
     for (const { signal } of requests) signal.addEventListener('abort', kill);
+    const crossedUntil = (through: number) =>
+      crossedBetween(deps.clickhouse, { ...scope, edges: first.request.edges, after: at, through });
+    // Beside the statement: most take less time than that, and whoever comes from here on is noted.
+    const crossedSoon = crossedUntil(at + LOOKS_AHEAD_MS);
+    crossedSoon.catch(() => undefined);
     try {
       await stageMembers(deps.clickhouse, { account, run }, condition, { ...scope, at, chunks }, queryId);
     } finally {
       for (const { signal } of requests) signal.removeEventListener('abort', kill);
     }
-    const now = Math.max(at, deps.clock.now());
-    const slice = { ...scope, edges: first.request.edges, after: at, through: now + LOOKS_AHEAD_MS };
+    const now = deps.clock.now();
+    const isSoon = now < at + LOOKS_AHEAD_MS / 2;
     const [isCopied, crossed] = await Promise.all([
       copy(first.request, run, left()),
-      crossedBetween(deps.clickhouse, slice),
+      isSoon ? crossedSoon : crossedUntil(now + LOOKS_AHEAD_MS),
     ]);
     return { run, at, isCopied, crossed };
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { selectBitmaps, selectWords } from '../../src/evaluation/chunk-bitmaps.ts';
 import {
   countParts,
   readBitmap,
@@ -48,6 +49,33 @@ test.each(Object.entries(SHAPES))('a bitmap of ClickHouse is read as it is: %s',
   );
   const state = Buffer.from(row?.state ?? '', 'base64');
   expect(membersOf(readBitmap(state))).toEqual(row?.lows);
+});
+
+test('bitmaps of words are those that the aggregate for bitmaps makes, chunk by chunk', async () => {
+  const shapes = Object.values(SHAPES);
+  const profiles = shapes
+    .map(
+      (filter, chunk) =>
+        `SELECT toUInt32(number + ${chunk} * 65536) AS profile FROM numbers(65536) WHERE ${filter}`,
+    )
+    .join(' UNION ALL ');
+  // Most of them more than once.
+  const rows = `SELECT profile FROM (${profiles}) ARRAY JOIN range(1 + intHash64(profile) % 3) AS repetition`;
+  const compared = await query<{ chunk: number; size: number; is_same: boolean }>(
+    clickhouse,
+    `SELECT chunk, bitmapCardinality(made) AS size, CAST(made, 'String') = CAST(aggregated, 'String') AS is_same
+     FROM (SELECT chunk, members AS made FROM (${selectBitmaps([selectWords(1, rows)])})) AS words
+     INNER JOIN (
+       SELECT toUInt16(intDiv(profile, 65536)) AS chunk, groupBitmapState(toUInt32(profile % 65536)) AS aggregated
+       FROM (${rows})
+       GROUP BY chunk
+     ) AS aggregate USING (chunk)
+     ORDER BY chunk`,
+  );
+  // Nobody is in the first.
+  expect(compared.map(({ chunk }) => chunk)).toEqual(shapes.map((_, chunk) => chunk).slice(1));
+  expect(compared.filter(({ is_same }) => !is_same)).toEqual([]);
+  expect(compared.filter(({ size }) => size > 4_096).length).toBeGreaterThan(3);
 });
 
 test('what is no bitmap of one chunk is refused', async () => {
