@@ -3,6 +3,8 @@ import { constants } from 'node:os';
 import { replaceWith, setUp, stopWithUs } from './lib/setup.mjs';
 
 setUp({ needsMariaDb: !process.env.MYSQL_URL });
+// Otherwise the GraphQL library looks for copies of itself at every step.
+process.env.NODE_ENV ??= 'production';
 // Megabytes for what is young: under load nearly everything dies at once, and what is copied meanwhile costs time.
 const node = [process.execPath, '--max-semi-space-size=64', '--import', 'tsx', 'src/main.ts'];
 const [command, ...args] = [...stopWithUs(), ...node];

@@ -110,6 +110,8 @@ export async function startService(options: {
       PORT: String(port),
       DATA_DIR: path.join(folder, 'data'),
       BOOTSTRAP_API_KEY: apiKey,
+      // As npm start does.
+      NODE_ENV: 'production',
       ...env,
     }),
   });

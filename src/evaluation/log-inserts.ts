@@ -6,7 +6,7 @@
  */
 import { gathered } from '../runtime/gathered.ts';
 import { insertLines, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { decodeEntries, logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import { decodeEntries, logLines, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import { Fenced, type PartitionOwner } from '../storage/mysql/evaluators.ts';
 import { beginInsert, endInsert, endShares, readInsert } from '../storage/mysql/membership-ahead.ts';
@@ -161,7 +161,7 @@ export async function insertEntries(
   token: string,
   shares: readonly Share[],
 ): Promise<void> {
-  const lines = shares.flatMap(({ owner, entries }) => entries.map((entry) => logLine(entry, owner.epoch)));
+  const lines = shares.flatMap(({ owner, entries }) => logLines(entries, owner.epoch));
   await insertLines(clickhouse, 'membership_log', lines, token);
 }
 

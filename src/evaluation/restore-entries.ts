@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { command, insertLines, onceUnder, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
-import { logLine, type LogEntry } from '../storage/clickhouse/membership-log.ts';
+import { logLines, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { shardOf } from '../storage/clickhouse/shards.ts';
 import type { PartitionOwner } from '../storage/mysql/evaluators.ts';
@@ -72,7 +72,10 @@ async function missingOf(
     },
   );
   const found = new Set(rows.map(({ sequence }) => Number(sequence)));
-  return entries.filter(({ sequence }) => !found.has(sequence)).map((entry) => logLine(entry, owner.epoch));
+  return logLines(
+    entries.filter(({ sequence }) => !found.has(sequence)),
+    owner.epoch,
+  );
 }
 
 function latestLine({ account, segment, profile, sequence, kind, at }: LogEntry): string {

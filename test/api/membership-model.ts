@@ -1,6 +1,6 @@
 /** A random past of some segments, written as evaluators would have left it, and replayed by a model of its own. */
 import { command, insertLines } from '../../src/storage/clickhouse/connect.ts';
-import { logLine, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
+import { logLines, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import { shardOf } from '../../src/storage/clickhouse/shards.ts';
 import { profiles, segmentPartitions, segments, segmentVersions } from '../../src/storage/mysql/schema.ts';
 import { chunkOf, evaluatorPartition, EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
@@ -117,7 +117,7 @@ async function writeLog(api: TestApi, { account, segments: numbers, entries, pop
       .values({ segment, partition, account, version: 1, populatedAt: evaluatedAt })
       .onDuplicateKeyUpdate({ set: { populatedAt: evaluatedAt } });
   }
-  const lines = entries.map((entry) => logLine(entry, 1));
+  const lines = logLines(entries, 1);
   for (let start = 0; start < lines.length; start += 50) {
     const token = `past:${account}:${numbers[0]}:${madeAt}:${start}`;
     await insertLines(api.clickhouse, 'membership_log', lines.slice(start, start + 50), token);

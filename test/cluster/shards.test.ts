@@ -15,7 +15,7 @@ import {
   readLastEventTimes,
 } from '../../src/storage/clickhouse/event-reads.ts';
 import { countMembers } from '../../src/storage/clickhouse/member-counts.ts';
-import { logLine, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
+import { logLines, type LogEntry } from '../../src/storage/clickhouse/membership-log.ts';
 import { shardOf, shardOfProfile } from '../../src/storage/clickhouse/shards.ts';
 import { chunkPartition, evaluatorPartition } from '../../src/storage/topics.ts';
 import { CREATE, INGEST, post } from '../api/support.ts';
@@ -79,15 +79,14 @@ test('rows lie on the shard of their partition, and servers look for them there'
   const rows = Array.from({ length: 18 }, (_, i) => ({ account: 2_000 + (i >> 1), profile: i * CHUNK + i }));
   const lines = rows.map((row) => profileLine(row.account, row.profile, 1, true));
   await insertLines(clickhouse, 'profiles', lines, 'many accounts');
-  const entries = rows.map((row, i): string => {
+  const entries = rows.map((row, i): LogEntry => {
     const partition = evaluatorPartition(row.account, row.profile);
-    const entry: LogEntry = {
+    return {
       ...{ ...row, partition, sequence: i + 1, segment: 1, version: 1, kind: 'ENTERED' },
       ...{ cause: 'EVENT', at: START, evaluatedAt: START, event: null },
     };
-    return logLine(entry, 1);
   });
-  await insertLines(clickhouse, 'membership_log', entries, 'many entries');
+  await insertLines(clickhouse, 'membership_log', logLines(entries, 1), 'many entries');
   const settings = { force_optimize_skip_unused_shards: 1, max_execution_time: 20 };
   await inParallel(8, rows, async (row) => {
     const partition = evaluatorPartition(row.account, row.profile);
@@ -168,16 +167,14 @@ describe('an insert that finds a shard away, and is repeated', () => {
   });
 
   test('has toggled each member once', async () => {
-    const lines = profiles.map((profile, i) => {
+    const entries = profiles.map((profile, i): LogEntry => {
       const partition = evaluatorPartition(account, profile);
-      return logLine(
-        {
-          ...{ account, partition, sequence: i + 1, segment: 9, version: 1, profile, kind: 'ENTERED' },
-          ...{ cause: 'EVENT', at: START, evaluatedAt: START, event: null },
-        },
-        1,
-      );
+      return {
+        ...{ account, partition, sequence: i + 1, segment: 9, version: 1, profile, kind: 'ENTERED' },
+        ...{ cause: 'EVENT', at: START, evaluatedAt: START, event: null },
+      };
     });
+    const lines = logLines(entries, 1);
     const insert = () => insertLines(clickhouse, 'membership_log', lines, `log ${account}`);
     await away(0, async () => {
       await expect(insert()).rejects.toThrow();

@@ -27,23 +27,39 @@ export interface LogEntry {
 
 const NO_EVENT = '00000000-0000-0000-0000-000000000000';
 
-export function logLine(entry: LogEntry, epoch: number): string {
-  return JSON.stringify({
-    account: entry.account,
-    partition_no: entry.partition,
-    sequence: entry.sequence,
-    epoch,
-    segment: entry.segment,
-    version: entry.version,
-    profile: entry.profile,
-    kind: entry.kind,
-    cause: entry.cause,
-    at: new Date(entry.at).toISOString(),
-    evaluated_at: new Date(entry.evaluatedAt).toISOString(),
-    event_id: entry.event?.id ?? NO_EVENT,
-    event_time: new Date(entry.event?.time ?? 0).toISOString(),
-    event_metric: entry.event?.metric ?? 0,
-  });
+/** Rows of JSON. */
+export function logLines(entries: readonly LogEntry[], epoch: number): string[] {
+  const isoOf = remembered((ms) => new Date(ms).toISOString());
+  return entries.map((entry) =>
+    JSON.stringify({
+      account: entry.account,
+      partition_no: entry.partition,
+      sequence: entry.sequence,
+      epoch,
+      segment: entry.segment,
+      version: entry.version,
+      profile: entry.profile,
+      kind: entry.kind,
+      cause: entry.cause,
+      at: isoOf(entry.at),
+      evaluated_at: isoOf(entry.evaluatedAt),
+      event_id: entry.event?.id ?? NO_EVENT,
+      event_time: isoOf(entry.event?.time ?? 0),
+      event_metric: entry.event?.metric ?? 0,
+    }),
+  );
+}
+
+/** Entries that are written together have few instants among them, and writing one out takes longer than all else of a row. */
+function remembered(write: (ms: number) => string): (ms: number) => string {
+  const written = new Map<number, string>();
+  return (ms) => {
+    const known = written.get(ms);
+    if (known !== undefined) return known;
+    const text = write(ms);
+    written.set(ms, text);
+    return text;
+  };
 }
 
 interface LogRow {
@@ -127,11 +143,52 @@ export async function lastSequences(clickhouse: ClickHouse, account: number): Pr
   return new Map(rows.map((row) => [row.partition_no, Number(row.sequence)]));
 }
 
+/** An entry without the names of its fields: each is written and sent several times, and by the thousand. */
+type Packed = [
+  account: number,
+  partition: number,
+  sequence: number,
+  segment: number,
+  version: number,
+  profile: number,
+  kind: LogKind,
+  cause: ChangeCause,
+  at: number,
+  evaluatedAt: number,
+  event: [id: string, time: number, metric: number] | null,
+];
+
 /** What one record of `membership-changes` holds: entries of one partition, in order. */
-export function encodeEntries(entries: LogEntry[]): Buffer {
-  return Buffer.from(JSON.stringify(entries), 'utf8');
+export function encodeEntries(entries: readonly LogEntry[]): Buffer {
+  const packed = entries.map(
+    ({
+      account,
+      partition,
+      sequence,
+      segment,
+      version,
+      profile,
+      kind,
+      cause,
+      at,
+      evaluatedAt,
+      event,
+    }): Packed => [
+      ...([account, partition, sequence, segment, version, profile, kind, cause, at, evaluatedAt] as const),
+      event && [event.id, event.time, event.metric],
+    ],
+  );
+  return Buffer.from(JSON.stringify(packed), 'utf8');
 }
 
+/** Also what was written before, with the names of the fields. */
 export function decodeEntries(value: Buffer): LogEntry[] {
-  return JSON.parse(value.toString('utf8')) as LogEntry[];
+  const entries = JSON.parse(value.toString('utf8')) as (Packed | LogEntry)[];
+  return entries.map((entry) => (Array.isArray(entry) ? unpacked(entry) : entry));
+}
+
+function unpacked([account, partition, sequence, ...rest]: Packed): LogEntry {
+  const [segment, version, profile, kind, cause, at, evaluatedAt, event] = rest;
+  const of = event && { id: event[0], time: event[1], metric: event[2] };
+  return { account, partition, sequence, segment, version, profile, kind, cause, at, evaluatedAt, event: of };
 }
