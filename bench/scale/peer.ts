@@ -216,10 +216,7 @@ async function strangers(rig: Rig, owner: ScaleAccount, count: number): Promise<
       updatedAt: owner.now,
       revision: 1,
     }));
-    await rig.mysql.db
-      .insert(profiles)
-      .ignore()
-      .values(page.sort((a, b) => a.number - b.number));
+    await rig.mysql.db.insert(profiles).values(page.sort((a, b) => a.number - b.number));
   }
   return rows.map(({ profile }) => encodeId('Profile', rig.account, profile));
 }

@@ -11,7 +11,7 @@ const DAY = 86_400;
 /** Of the log's topics: src/storage/topics.ts. */
 const LOG_DAYS = 7;
 const CHANGES_DAYS = 1;
-/** The entries that a partition puts into ClickHouse go at most so often. */
+/** The entries that a process puts into a shard go at most so often. */
 const LOG_INSERTS = 10;
 const BATCH = 200;
 /** Statements for histories that a process has under way: src/evaluation/known-profiles.ts. */
@@ -49,6 +49,8 @@ export interface Capacity {
   /** Seconds of CPU of an evaluator for an update. */
   updateSeconds: number;
   segmentsTouched: number;
+  /** In memory, in the partition with the most. */
+  segmentsPerPartition: number;
   partitionImbalance: number;
   shardImbalance: number;
 }
@@ -80,14 +82,18 @@ export function capacityOf(
   const ingest = processes(ingestCores);
 
   const segmentsTouched = Math.min(costs.mostTouched, (segments / accounts) * costs.touchedShare);
+  // An account that lies in several partitions has a clock in each.
+  const clocks = workload.windowedShare > 0 ? partitions.accounts.reduce((sum, of) => sum + of, 0) : 0;
   const updateSeconds = (costs.evaluateUpdate + segmentsTouched * costs.evaluateSegment) * micro;
-  const evaluateCores = updates * updateSeconds;
+  const evaluateCores = updates * updateSeconds + (clocks * costs.clockEvaluatorCpu) / 1e3;
   const evaluators =
     deployment.evaluators ??
     Math.min(deployment.partitions, processes(evaluateCores * imbalance(partitions.shares)));
   const perEvaluator = deployment.partitions / evaluators;
-  // Each partition has every segment of the service in its own memory.
-  const registryGb = (segments * costs.segmentMemory * perEvaluator) / GB;
+  // Each partition has the segments of those accounts in its own memory of whom somebody lies in it.
+  const mostAccounts = Math.max(...partitions.accounts);
+  const segmentsPerPartition = mostAccounts * (segments / accounts);
+  const registryGb = (segmentsPerPartition * costs.segmentMemory * perEvaluator) / GB;
 
   // Who is unknown in a batch is read with one statement, whatever their accounts, and each partition takes its batches
   // one after the other. The partitions of a process share their statements.
@@ -104,22 +110,18 @@ export function capacityOf(
     busiestWait = Math.max(busiestWait, waits + historySeconds + mine * updateSeconds);
   }
   reads = Math.min(reads, (evaluators * READS_AT_ONCE) / (costs.readWait / 1e3));
-  const looks = partitions.accounts.reduce(
-    (sum, of) => sum + of / (costs.lookEvery + (of * costs.lookWait) / 1e3),
-    0,
-  );
-  const longestLook = (Math.max(...partitions.accounts) * costs.lookWait) / 1e3;
+  const longestLook = (mostAccounts * costs.lookWait) / 1e3;
 
   const groups = ingest * costs.ingestGroups;
   const rowsPerGroup = updates / groups;
-  const membershipInserts = Math.min(
-    partitions.accounts.filter((of) => of > 0).length * LOG_INSERTS,
-    changes,
-  );
+  const busyPartitions = partitions.accounts.filter((of) => of > 0).length;
   /** By what it is for. An insert goes to each shard that its rows belong to: more shards, more inserts. */
   const clickHouseCoresOf = (shards: number) => {
     // Events and traits are two tables.
     const inserts = 2 * groups * Math.min(shards, Math.max(1, rowsPerGroup / 2));
+    // The partitions of a process go together, those of each shard: decision 13.
+    const writers = Math.min(busyPartitions, evaluators * Math.min(shards, Math.ceil(perEvaluator)));
+    const membershipInserts = Math.min(writers * LOG_INSERTS, changes);
     // Of the condition's metric, one of four.
     const scanned = (eventsKept / accounts / 4) * workload.criteriaPerSegment;
     return {
@@ -129,7 +131,7 @@ export function capacityOf(
       'entries and exits': (replicas * membershipInserts * costs.insertCpu) / 1e3,
       'histories of who is not in memory':
         (reads * costs.readCpu) / 1e3 + histories * costs.readHistory * micro,
-      'the clocks of all accounts': (looks * costs.lookCpu) / 1e3,
+      'the clocks of all accounts': (clocks * costs.clockCpu) / 1e3,
       'new segments': (peakFactor * (workload.creationsPerHour / 3_600) * scanned) / costs.scan,
     };
   };
@@ -210,7 +212,7 @@ export function capacityOf(
     {
       name: 'a look of a clock, within 1 s',
       load: longestLook,
-      note: `${Math.max(...partitions.accounts)} accounts in one partition, ${costs.lookWait} ms each, one after the other`,
+      note: `${mostAccounts} accounts in one partition, ${costs.lookWait} ms each`,
     },
     {
       name: 'a partition, which does one thing at a time',
@@ -230,7 +232,7 @@ export function capacityOf(
     {
       name: 'memory of an evaluator, of 4 GB',
       load: evaluatorGb / 4,
-      note: `all ${segments.toLocaleString('en-US')} segments in each of its ${round(perEvaluator, 1)} partitions`,
+      note: `the segments of ${mostAccounts.toLocaleString('en-US')} accounts in each of its ${round(perEvaluator, 1)} partitions`,
     },
     {
       name: 'cores of ClickHouse',
@@ -261,6 +263,7 @@ export function capacityOf(
     shards,
     updateSeconds,
     segmentsTouched,
+    segmentsPerPartition,
     partitionImbalance: imbalance(partitions.shares),
     shardImbalance: imbalance(shardPlacement.shares),
   };

@@ -33,6 +33,7 @@ export function simulate({ workload, deployment }: Scenario, costs: Costs, seed:
   const hours = Math.max(1, Math.min(24, Math.floor(STEPS / deployment.partitions / 3_600)));
   const seconds = hours * 3_600;
   const from = hours === 24 ? 0 : Math.min(DAY - seconds, PEAK - seconds / 2);
+  const load = (capacity.segmentsPerPartition * costs.segmentLoad) / 1e6;
   const plan = {
     seed,
     from,
@@ -48,8 +49,8 @@ export function simulate({ workload, deployment }: Scenario, costs: Costs, seed:
       unknownShare: 1 / workload.updatesPerVisit,
       look: workload.segments > 0 && workload.windowedShare > 0 ? costs.lookWait / 1e3 : 0,
       lookEvery: costs.lookEvery,
-      death: costs.death + (workload.segments * costs.segmentLoad) / 1e6,
-      handOver: costs.handOver + (workload.segments * costs.segmentLoad) / 1e6,
+      death: costs.death + load,
+      handOver: costs.handOver + load,
     },
   };
   const changes = [

@@ -124,6 +124,8 @@ type OneScope = Scope & { isMonthly: boolean };
 /** One for each criterion, and one for all those that look at the same attribute of profiles. */
 function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parameters): SetScan[] {
   const byAttribute = groupBy(criteria, ([number, criterion]) => attributeOf(criterion) ?? number);
+  const own = [...byAttribute.values()].filter(({ length }) => length === 1);
+  const collect = own.length <= MOST_OF_WORDS ? ofWords : ofMembers;
   const monthly = monthlyAmong(
     criteria.map(([, criterion]) => criterion),
     scope,
@@ -133,12 +135,29 @@ function scansOf(criteria: readonly Numbered[], scope: Scope, parameters: Parame
       ? [{ of: 'members', sql: scanAttribute(attribute, those, scope, parameters) }]
       : those.map(([number, criterion]) => {
           const rows = scanFor(criterion, { ...scope, isMonthly: criterion === monthly }, parameters);
-          return { of: 'words', sql: selectWords(number, rows) };
+          return collect(number, rows);
         }),
   );
 }
 
-/** Bitmaps take as much memory as they have members; words of very many criteria would take more than there is. */ function scanAttribute(
+/**
+ * Words of more criteria, which may all be there at once, could take more memory than there is: 8 kB a chunk and thread
+ * each, however few the members; of so many and 60 million profiles 240 MB a thread.
+ */
+const MOST_OF_WORDS = 32;
+
+function ofWords(criterion: number, profiles: string): SetScan {
+  return { of: 'words', sql: selectWords(criterion, profiles) };
+}
+
+function ofMembers(criterion: number, profiles: string): SetScan {
+  const sql = `SELECT chunk, ${criterion} AS criterion, groupBitmapState(${LOW}) AS members
+      FROM (${profiles})
+      GROUP BY ${BY_CHUNK}`;
+  return { of: 'members', sql };
+}
+
+function scanAttribute(
   attribute: string,
   criteria: readonly Numbered[],
   scope: Scope,
@@ -309,10 +328,9 @@ function scanEverybody(number: number, scope: Scope, parameters: Parameters): Se
   return { of: 'members', sql };
 }
 
-/** Hardly anything of a column that is nearly always the same has to be read for it. */
+/** Hardly anything of a column that is nearly always the same has to be read for it. They are few. */
 function scanGone(number: number, scope: Scope, parameters: Parameters): SetScan {
-  const rows = `SELECT profile FROM profiles WHERE ${place(scope, parameters)} AND NOT alive`;
-  return { of: 'words', sql: selectWords(number, rows) };
+  return ofMembers(number, `SELECT profile FROM profiles WHERE ${place(scope, parameters)} AND NOT alive`);
 }
 
 /** So many ranges of profiles are compared in less time than a chunk is looked up for each row. */

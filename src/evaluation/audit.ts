@@ -57,8 +57,6 @@ export interface AuditDeps {
 export interface AuditParts {
   share: AuditShare;
   registry: Registry;
-  /** Whether the account has profiles in the partition. */
-  isHere: (account: number) => boolean;
   /** The account's chunks that lie in the partition, ascending. */
   chunksFor: (account: number) => Promise<number[]>;
   /** Resolves when ClickHouse has the entries that were written before. */
@@ -98,7 +96,7 @@ const BOUNDS = {
 export function createAudit(
   deps: AuditDeps,
   partition: number,
-  { share, registry, isHere, chunksFor, written }: AuditParts,
+  { share, registry, chunksFor, written }: AuditParts,
 ): Audit {
   const { clock, logger } = deps;
   const stop = new AbortController();
@@ -112,14 +110,12 @@ export function createAudit(
   /** Behind the last one: its segment's next chunk, or the segment with the next number. */
   async function nextPlace(at: number): Promise<Place | null> {
     const same = last && registry.get(last.segment);
-    if (last && same && isHere(same.account)) {
+    if (last && same) {
       const { chunk: behind } = last;
       const chunk = (await chunksFor(same.account)).find((one) => one > behind);
       if (chunk !== undefined) return { segment: same, chunk };
     }
-    const here = [...registry.accounts()].flatMap(([account, index]) =>
-      isHere(account) ? [...index.segments.values()] : [],
-    );
+    const here = [...registry.accounts()].flatMap(([, { segments }]) => [...segments.values()]);
     const lowest = (one: SegmentInForce | null, other: SegmentInForce) =>
       one && one.segment < other.segment ? one : other;
     // Whoever takes over does not begin where everybody did.

@@ -1,7 +1,7 @@
 /**
  * Sets of profiles as ClickHouse makes them of rows, a bitmap per chunk. Its aggregate for bitmaps looks for the place of
- * each row among the members so far. Here each row sets a bit in one of the chunk's 1,024 words, which takes half the
- * time; written down, they are the body of the bitmap (docs/decisions/0015-bitmaps-of-words.md).
+ * each row among the members so far. Here each row sets a bit in one of the chunk's 1,024 words, which is quicker;
+ * written down, they are the body of the bitmap (docs/decisions/0015-bitmaps-of-words.md).
  */
 import { CHUNK_BITS } from '../storage/topics.ts';
 
@@ -23,7 +23,7 @@ export function selectWords(criterion: number, profiles: string): string {
       GROUP BY ${BY_CHUNK}`;
 }
 
-/** A SELECT of `chunk`, `criterion` and `members` of those. For many at once: planning it takes a millisecond or two. */
+/** A SELECT of `chunk`, `criterion` and `members` of those. For all at once: planning it takes some 2 ms. */
 export function selectBitmaps(words: readonly string[]): string {
   return `SELECT chunk, criterion, ${BITMAP_OF_WORDS} AS members
       FROM (
@@ -37,11 +37,14 @@ export function selectBitmaps(words: readonly string[]): string {
 /** Portable roaring bitmaps have so many members as numbers; only of more they have a bit for each there could be. */
 const MOST_AS_NUMBERS = 4_096;
 
-/** In hexadecimal: not a small set; its length; no runs, one container, its key. Then its size less one, and where it begins. */
+/**
+ * In hexadecimal: that it is no small set; 8,208, the bytes that follow, as a varint; the cookie of a roaring bitmap
+ * without runs; one container, whose key is 0. Then its size less one, and where it begins.
+ */
 const HEAD = '01' + '9040' + '3a300000' + '01000000' + '0000';
 const BEGINS_AT = '10000000';
 
-/** As `readBitmap` reads it. What is written down of the words is one behind the other. */
+/** As `readBitmap` (profile-sets.ts) reads it. What is written down of the words is one behind the other. */
 const BITMAP_OF_WORDS = `if(
         size > ${MOST_AS_NUMBERS},
         CAST(

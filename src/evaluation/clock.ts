@@ -68,8 +68,6 @@ export interface ClockParts {
   dayPages: DayPages;
   foresight: ForesightLimits;
   signal: AbortSignal;
-  /** Whether the account has profiles in the partition. */
-  isHere: (account: number) => boolean;
   /** The account's chunks that lie in the partition. */
   chunksOf: (account: number) => Promise<number[]>;
   write: (differences: readonly Difference[]) => Promise<void>;
@@ -90,8 +88,7 @@ export function createPartitionClock(
   partition: number,
   parts: ClockParts,
 ): PartitionClock {
-  const { logger, writer, registry, scopes, answerer, debts, dayPages, signal, isHere, chunksOf, write } =
-    parts;
+  const { logger, writer, registry, scopes, answerer, debts, dayPages, signal, chunksOf, write } = parts;
   const foreseen = createForeseen(clickhouse, parts.looks, shareOf(partition), logger, parts.foresight);
   const days = createDays(clickhouse, registry, logger, parts.foresight.turnings);
   let through = writer.watermark;
@@ -174,10 +171,7 @@ export function createPartitionClock(
   async function tick(waitsMs: number): Promise<number | null> {
     if (!(await debts.settled(waitsMs, signal))) return null;
     const until = writer.advance(0);
-    const slices: Slice[] = [];
-    for (const [account, index] of registry.accounts()) {
-      if (isHere(account)) slices.push(sliceOf(account, index, until));
-    }
+    const slices = [...registry.accounts()].map(([account, index]) => sliceOf(account, index, until));
     const midnights = new Map(slices.map((slice) => [slice.account, midnightsOf(slice)]));
     for await (const page of foreseen.crossings(slices)) {
       const byAccount = groupBy(page, ({ account }) => account);

@@ -3,6 +3,8 @@ import { canonicalJson } from '../segments/canonical.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { markInForce, readNotInForce, type StoredDefinition } from '../storage/mysql/definitions.ts';
 import type { ChangeCause, ProfileChange } from '../storage/profile-changes.ts';
+import { Fenced } from '../storage/mysql/evaluators.ts';
+import { markForNobody } from '../storage/mysql/membership-ahead.ts';
 import { evaluatorPartition } from '../storage/topics.ts';
 import type { Scope } from './all-profiles.ts';
 import { dependentsOf, inForceIn, segmentFrom, TooLarge, writtenOut } from './dependents.ts';
@@ -48,6 +50,8 @@ export interface DefinerParts {
   ) => Promise<Pick<Scope, 'account' | 'metrics' | 'timeZone'>>;
   /** From now on it is evaluated, in place of its former version. */
   put: (segment: SegmentInForce) => Promise<void>;
+  /** Whether anybody of the account is in the partition; if so, what was in force for them is in the registry. */
+  isHere: (account: number) => Promise<boolean>;
   /** The account's chunks that lie in the partition. */
   chunksFor: (account: number) => Promise<number[]>;
   /** What is remembered of the members is not true any more. */
@@ -81,6 +85,7 @@ export function createDefiner(
     const own = family.at(-1);
     // Deleted meanwhile.
     if (own?.segment !== segment) return;
+    if (!(await parts.isHere(account))) return inForceForNobody(family);
     for (const stored of family) {
       if (isInForce(stored.segment, stored.version)) continue;
       if (!registry.get(stored.segment) && !forming.get(stored.segment) && !forming.hasRoom(account)) {
@@ -129,10 +134,18 @@ export function createDefiner(
     const next = segmentFrom(stored, inForceIn(registry, account));
     const at = writer.advance(0);
     const chunks = await chunksFor(account);
-    if (registry.get(segment)) await redefine(next, 'DEFINITION', at, chunks);
-    else if (chunks.length > 0)
+    if (!registry.get(segment))
       return forming.begin(stored, next, { owner: writer.owner, at, chunks }, forming.get(segment)?.waiting);
+    await redefine(next, 'DEFINITION', at, chunks);
     await settle(next, at, chunks);
+  }
+
+  /** All of one snapshot: whoever is admitted later finds what belongs together. */
+  async function inForceForNobody(family: readonly StoredDefinition[]): Promise<void> {
+    const populatedAt = writer.advance(0);
+    const rows = family.map(({ account, segment, version }) => ({ account, segment, version, populatedAt }));
+    if (!(await markForNobody(deps.mysql, writer.owner, rows)))
+      throw new Fenced(`evaluator partition ${partition} has a newer owner`);
   }
 
   async function finish(formation: Formation, staged: Staged): Promise<void> {
@@ -270,7 +283,6 @@ export function createDefiner(
     at: number,
     chunks: number[],
   ): Promise<void> {
-    if (chunks.length === 0) return;
     const { account, segment, version } = next;
     const scope = { ...(await scopeFor(account, [next])), at, chunks };
     await writer.written();

@@ -34,8 +34,16 @@ export function inForceIn(registry: Registry, account: number): ConditionOf {
   return lookUp(account, { get: (segment) => segments.get(segment)?.own });
 }
 
+/** What all partitions hold of a segment that refers to no others is one object. */
+export function sharedIn(alone: Map<number, SegmentInForce>, made: SegmentInForce): SegmentInForce {
+  const known = alone.get(made.segment);
+  if (known?.version === made.version) return known;
+  if (made.references.size === 0) alone.set(made.segment, made);
+  return made;
+}
+
 /**
- * All that is in force in a partition, each by the others. `alone`: those that refer to no others, which mean the same in
+ * All that is in force in a partition of some accounts, each by the others of its account. `alone`: those that refer to no others, which mean the same in
  * every partition: reading the definitions of thousands once for all partitions of a process is most of its start.
  */
 export function inForceTogether(
@@ -60,8 +68,7 @@ export function inForceTogether(
     });
     try {
       const found = segmentFrom(definition, conditionOf);
-      if (found.references.size === 0) alone.set(segment, found);
-      return found;
+      return sharedIn(alone, found);
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error;
       // A newer version is to come, or it has been given up: what others refer to has been changed since.

@@ -6,7 +6,12 @@
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
 import { readAccountStates } from '../storage/mysql/accounts.ts';
-import { readInForce } from '../storage/mysql/definitions.ts';
+import {
+  readAccountsWithSegments,
+  readInForce,
+  type StoredDefinition,
+} from '../storage/mysql/definitions.ts';
+import { pagesOf } from '../storage/mysql/pages.ts';
 import { nextProfileNumber, readMerged } from '../storage/mysql/profiles.ts';
 import { dataStored, NotStored } from '../storage/announced.ts';
 import { encodeChange, type ProfileChange, type ProfileChangeMessage } from '../storage/profile-changes.ts';
@@ -16,7 +21,7 @@ import { createAudit, type AuditShare, type Suspects } from './audit.ts';
 import { createPartitionClock, type DayPages } from './clock.ts';
 import { createDebts } from './debts.ts';
 import { createDefiner } from './definer.ts';
-import { inForceTogether } from './dependents.ts';
+import { inForceTogether, sharedIn } from './dependents.ts';
 import { questionsOf, type Difference, type Question } from './diff.ts';
 import { FORESIGHT_LIMITS, type ForesightLimits } from './foreseen.ts';
 import { createKnownProfiles, KNOWN_LIMITS, type KnownLimits } from './known-profiles.ts';
@@ -106,7 +111,7 @@ type MergeMessage = Extract<ProfileChangeMessage, { kind: 'merge' }>;
 const MOST_APART = 300;
 const NEWS_WAIT_MS = 60_000;
 
-/** Takes the partition over and reads which segments are in force in it. */
+/** Takes the partition over and reads which segments of those who are in it are in force. */
 export async function openPartition(
   deps: PartitionDeps,
   partition: number,
@@ -120,20 +125,35 @@ export async function openPartition(
   const known = createKnownProfiles(deps, deps.knownLimits, histories);
   const debts = createDebts(deps.mysql);
   const scopes = createScopes(deps.mysql);
-  for (const segment of inForceTogether(await readInForce(deps.mysql.db, partition), alone))
-    registry.put(segment);
-  const accounts = [...registry.accounts()];
-  await scopes.load(accounts.flatMap(([, { segments }]) => [...segments.values()]));
-  /** Accounts with profiles in this partition: the clock leaves the others alone. */
-  const present = new Set<number>();
-  for (const [account, { nextProfile }] of await readAccountStates(
-    deps.mysql.db,
-    accounts.map(([id]) => id),
-  )) {
-    if (chunksIn(partition, account, nextProfile).length > 0) present.add(account);
-  }
+  /**
+   * Accounts of whom somebody is in this partition, and has been heard of since it was opened, or had segments then. Of
+   * others no segment is held.
+   */
+  const here = new Set<number>();
   /** Accounts whose segments are others than those that `known` keeps facts for. */
-  const changed = new Set(accounts.map(([account]) => account));
+  const changed = new Set<number>();
+
+  /** Profiles of these accounts are in the partition: what is in force for them is read, if that has not been done. */
+  async function admit(accounts: Iterable<number>): Promise<void> {
+    const others = [...accounts].filter((account) => !here.has(account));
+    if (others.length === 0) return;
+    const stored: StoredDefinition[] = [];
+    for (const page of pagesOf(others)) stored.push(...(await readInForce(deps.mysql.db, partition, page)));
+    const segments = inForceTogether(stored, alone);
+    await scopes.load(segments);
+    for (const segment of segments) {
+      registry.put(segment);
+      changed.add(segment.account);
+    }
+    for (const account of others) here.add(account);
+  }
+
+  const owners = await readAccountsWithSegments(deps.mysql.db);
+  await admit(
+    owners.flatMap(({ account, nextProfile }) =>
+      chunksIn(partition, account, nextProfile).length > 0 ? [account] : [],
+    ),
+  );
 
   /** Before anything is evaluated or kept; many segments may have come since the last time. */
   async function useAll(wanted: Iterable<number>): Promise<void> {
@@ -169,6 +189,7 @@ export async function openPartition(
     byAccount: ReadonlyMap<number, readonly ProfileChange[]>,
     owed: readonly Owed[] = [],
   ): Promise<void> {
+    await admit(byAccount.keys());
     await useAll(byAccount.keys());
     await clock.precede(byAccount);
     // Not before: what is read for that is to be as it was then, as far as ClickHouse has not received it yet.
@@ -176,7 +197,6 @@ export async function openPartition(
     // Also where no segment is in force yet: those that are being computed are of a later instant.
     const instant = writer.advance(0);
     for (const [account, changes] of byAccount) {
-      present.add(account);
       definer.note(account, changes);
       clock.note(account, changes, instant);
       audit.touch(changes.map(({ profile }) => ({ account, profile })));
@@ -247,15 +267,18 @@ export async function openPartition(
     },
     stored,
     turn,
-    async put(segment) {
-      await scopes.load([segment]);
+    async put(made) {
+      await scopes.load([made]);
+      const segment = sharedIn(alone, made);
       registry.put(segment);
       changed.add(segment.account);
     },
-    async chunksFor(account) {
-      const chunks = await chunksOf(account);
-      if (chunks.length > 0) present.add(account);
-      return chunks;
+    chunksFor: chunksOf,
+    async isHere(account) {
+      if (here.has(account)) return true;
+      if ((await chunksOf(account)).length === 0) return false;
+      await admit([account]);
+      return true;
     },
     forget: (segment) => cache.forget(segment),
   });
@@ -263,7 +286,6 @@ export async function openPartition(
   const audit = createAudit(deps, partition, {
     share: audits,
     registry,
-    isHere: (account) => present.has(account),
     chunksFor: chunksOf,
     written: () => writer.written(),
   });
@@ -345,7 +367,6 @@ export async function openPartition(
     dayPages,
     foresight: deps.foresight ?? FORESIGHT_LIMITS,
     signal,
-    isHere: (account) => present.has(account),
     chunksOf,
     write: (differences) => write(differences.map(entryOf)),
   });

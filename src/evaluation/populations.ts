@@ -72,8 +72,10 @@ const OTHERS_WAIT_MS = 100;
 const INSTANTS_DIFFER_BY_MS = 5_000;
 /** Each may use all processors. */
 const STATEMENTS_AT_ONCE = 2;
-/** Whoever has the turn of its partition within that time need not ask who has crossed an edge. */
+/** From the beginning of the statement. Whoever has the turn of its partition within that time need not ask again. */
 const LOOKS_AHEAD_MS = 2_000;
+/** From the end of the statement to the turn of the last partition, mostly. */
+const TURN_TAKES_MS = 1_000;
 const TOGETHER = { atOnce: 1, most: 100 };
 
 export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse; clock: Clock }): Populations {
@@ -105,19 +107,20 @@ export function createPopulations(deps: { mysql: MySql; clickhouse: ClickHouse; 
     for (const { signal } of requests) signal.addEventListener('abort', kill);
     const crossedUntil = (through: number) =>
       crossedBetween(deps.clickhouse, { ...scope, edges: first.request.edges, after: at, through });
-    // Beside the statement: most take less time than that, and whoever comes from here on is noted.
-    const crossedSoon = crossedUntil(at + LOOKS_AHEAD_MS);
-    crossedSoon.catch(() => undefined);
+    // Beside the statement, which mostly takes less time than that; whoever comes from here on is noted.
+    const soon = Math.max(at, deps.clock.now()) + LOOKS_AHEAD_MS;
+    const crossedSoon = crossedUntil(soon).catch(() => null);
     try {
       await stageMembers(deps.clickhouse, { account, run }, condition, { ...scope, at, chunks }, queryId);
     } finally {
       for (const { signal } of requests) signal.removeEventListener('abort', kill);
     }
-    const now = deps.clock.now();
-    const isSoon = now < at + LOOKS_AHEAD_MS / 2;
     const [isCopied, crossed] = await Promise.all([
       copy(first.request, run, left()),
-      isSoon ? crossedSoon : crossedUntil(now + LOOKS_AHEAD_MS),
+      crossedSoon.then((found) => {
+        const now = Math.max(at, deps.clock.now());
+        return found && now + TURN_TAKES_MS < soon ? found : crossedUntil(now + LOOKS_AHEAD_MS);
+      }),
     ]);
     return { run, at, isCopied, crossed };
   }

@@ -4,14 +4,15 @@ import { createDefiner, type DefinerParts } from '../../src/evaluation/definer.t
 import { createReadFamily } from '../../src/evaluation/families.ts';
 import type { Populations } from '../../src/evaluation/populations.ts';
 import { createRegistry } from '../../src/evaluation/registry.ts';
-import { takeOver } from '../../src/evaluation/writer.ts';
+import { takeOver, type MembershipWriter } from '../../src/evaluation/writer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { openClickHouse, openMySql } from '../../src/service.ts';
 import type { ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import { createEmbeddedLog } from '../../src/storage/log/embedded.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
-import { insertSegment } from '../../src/storage/mysql/definitions.ts';
+import { insertSegment, readInForce } from '../../src/storage/mysql/definitions.ts';
+import { writeReferences } from '../../src/storage/mysql/references.ts';
 import { useEngines } from '../support/engines.ts';
 
 const engines = useEngines();
@@ -26,6 +27,19 @@ beforeAll(async () => {
 afterAll(async () => {
   await clickhouse.close();
   await mysql.close();
+});
+
+const partsOf = (writer: MembershipWriter): DefinerParts => ({
+  writer,
+  registry: createRegistry(),
+  write: () => Promise.resolve(),
+  scopeFor: () => Promise.resolve({ account: ACCOUNT, metrics: new Map(), timeZone: 'UTC' }),
+  put: () => Promise.resolve(),
+  isHere: () => Promise.resolve(true),
+  chunksFor: () => Promise.resolve([0]),
+  forget: () => undefined,
+  stored: () => Promise.resolve(),
+  turn: (work) => work(),
 });
 
 it('a segment that begins to form because another has failed waits for data of news that were taken meanwhile', async () => {
@@ -46,13 +60,7 @@ it('a segment that begins to form because another has failed waits for data of n
   let ended: () => void = () => undefined;
   const end = new Promise<void>((resolve) => (ended = resolve));
   const parts: DefinerParts = {
-    writer,
-    registry: createRegistry(),
-    write: () => Promise.resolve(),
-    scopeFor: () => Promise.resolve({ account: ACCOUNT, metrics: new Map(), timeZone: 'UTC' }),
-    put: () => Promise.resolve(),
-    chunksFor: () => Promise.resolve([0]),
-    forget: () => undefined,
+    ...partsOf(writer),
     stored: () => Promise.resolve(void happened.push('stored')),
     turn: (work) => work().finally(ended),
   };
@@ -70,6 +78,42 @@ it('a segment that begins to form because another has failed waits for data of n
   failing.get(first)?.(new Error('no answer'));
   await end;
   expect(happened).toEqual(['stored', `computes ${made[4]}`]);
+  definer.close();
+  await log.close();
+});
+
+it('where nobody of the account is, a segment is in force with those that it refers to, and nothing of it is held', async () => {
+  const logger = createLogger('silent');
+  const log = createEmbeddedLog({ pool: mysql.pool, logger });
+  const deps = { log, mysql, clickhouse, clock: systemClock, logger };
+  const partition = 3;
+  const populations: Populations = {
+    join: () => () => undefined,
+    compute: () => Promise.reject(new Error('there is nobody to compute it for')),
+    putInForce: () => Promise.resolve(false),
+  };
+  const put: number[] = [];
+  const parts = {
+    ...partsOf(await takeOver(deps, partition)),
+    isHere: () => Promise.resolve(false),
+    put: ({ segment }: { segment: number }) => Promise.resolve(void put.push(segment)),
+  };
+  const definer = createDefiner(
+    { ...deps, populations, families: createReadFamily(mysql) },
+    partition,
+    parts,
+  );
+  const definition = '{"event":{"metric":"Placed Order"}}';
+  const [meant, referring] = [
+    await insertSegment(mysql.db, ACCOUNT, 'meant', definition, 0),
+    await insertSegment(mysql.db, ACCOUNT, 'referring', definition, 0),
+  ];
+  await writeReferences(mysql.db, ACCOUNT, referring, [meant]);
+  await definer.define(ACCOUNT, referring, 1);
+  const inForce = await readInForce(mysql.db, partition, [ACCOUNT]);
+  expect(inForce.map(({ segment }) => segment).sort()).toEqual([meant, referring].sort());
+  expect(put).toEqual([]);
+  expect(await readInForce(mysql.db, partition, [ACCOUNT + 1])).toEqual([]);
   definer.close();
   await log.close();
 });

@@ -9,12 +9,14 @@ import { normalise } from '../../src/segments/normalise.ts';
 import { parseCondition } from '../../src/segments/parse.ts';
 import { command, query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
 import type { MySql } from '../../src/storage/mysql/connect.ts';
-import { accounts } from '../../src/storage/mysql/schema.ts';
+import { readMetricIds } from '../../src/storage/mysql/names.ts';
+import { accounts, metrics } from '../../src/storage/mysql/schema.ts';
 import { chunksIn, EVALUATOR_PARTITIONS } from '../../src/storage/topics.ts';
 import { useEngines } from '../support/engines.ts';
 
 const engines = useEngines();
 const CHUNKS = 12;
+const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
 let mysql: MySql;
 let clickhouse: ClickHouse;
@@ -128,4 +130,34 @@ it('what nobody needs any more is not computed', async () => {
   stop.abort();
   await expect(computing).rejects.toThrow('nobody needs it');
   expect(await runs()).toBe(before);
+});
+
+it('who crosses an edge is known until after the statement, however long it has taken', async () => {
+  const [partition = 0] = partitions.filter((one) => requestOf(one, 4).chunks.length > 0);
+  // Three days old, the event leaves a window of three days a second after the statement has begun.
+  const crosser = 65_536;
+  await mysql.db.insert(metrics).values({ account, name: 'Viewed', firstSeenAt: NOW });
+  const metricIds = await readMetricIds(mysql.db, account, ['Viewed']);
+  await command(
+    clickhouse,
+    `INSERT INTO events (account, metric, profile, time)
+     VALUES ({account:UInt32}, {metric:UInt32}, {profile:UInt32}, fromUnixTimestamp64Milli({time:Int64}, 'UTC'))`,
+    { account, metric: metricIds[0]?.id ?? 0, profile: crosser, time: NOW + partition + 1_000 - 3 * DAY_MS },
+  );
+  const edges = [{ source: { of: 'event' as const, metric: 'Viewed' }, offset: 3 * DAY_MS }];
+  const parsed = parseCondition({ event: { metric: 'Viewed', within: { last: 'P3D' } } });
+  if (!parsed.ok) throw new Error('not a condition');
+  const request = { ...requestOf(partition, 4), condition: normalise(parsed.condition), edges };
+  for (const statementTakes of [100, 60_000]) {
+    let isBegun = false;
+    const clock = {
+      ...systemClock,
+      now: () => (isBegun ? request.at + statementTakes : ((isBegun = true), request.at)),
+    };
+    const populations = createPopulations({ mysql, clickhouse, clock });
+    const { crossed } = await populations.compute(request, new AbortController().signal);
+    // What was looked for beside the statement, or behind it.
+    expect(crossed.through).toBe(request.at + (statementTakes < 1_000 ? 0 : statementTakes) + 2_000);
+    expect([...crossed.first]).toEqual([[crosser, request.at + 1_000]]);
+  }
 });

@@ -23,6 +23,8 @@ const SETTINGS = {
   date_time_input_format: 'best_effort',
   join_use_nulls: 0,
   transform_null_in: 0,
+  // `chunk-bitmaps.ts`: what is no bitmap must not be read as one.
+  short_circuit_function_evaluation: 'enable',
   max_partitions_per_insert_block: '0',
   deduplicate_blocks_in_dependent_materialized_views: 1,
   input_format_json_read_numbers_as_strings: 0,

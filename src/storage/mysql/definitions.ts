@@ -1,7 +1,7 @@
 /** Segments and their versions, and which version is in force in which evaluator partition. */
-import { and, eq, isNull, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNull, sql } from 'drizzle-orm';
 import type { Queries } from './connect.ts';
-import { segmentPartitions, segments, segmentVersions } from './schema.ts';
+import { accounts, segmentPartitions, segments, segmentVersions } from './schema.ts';
 
 export interface StoredDefinition {
   account: number;
@@ -74,8 +74,22 @@ export async function markDeleted(
   return result.affectedRows === 1;
 }
 
-/** The definitions that are in force in a partition. */
-export async function readInForce(db: Queries, partition: number): Promise<StoredDefinition[]> {
+/** Accounts that have segments, and how far their profiles are numbered. */
+export function readAccountsWithSegments(db: Queries): Promise<{ account: number; nextProfile: number }[]> {
+  const living = sql`SELECT 1 FROM ${segments}
+    WHERE ${segments.account} = ${accounts.id} AND ${segments.deletedAt} IS NULL`;
+  return db
+    .select({ account: accounts.id, nextProfile: accounts.nextProfile })
+    .from(accounts)
+    .where(sql`EXISTS (${living})`);
+}
+
+/** Their definitions that are in force in a partition: all of each account. */
+export async function readInForce(
+  db: Queries,
+  partition: number,
+  ofAccounts: readonly number[],
+): Promise<StoredDefinition[]> {
   return db
     .select({
       account: segments.account,
@@ -92,7 +106,9 @@ export async function readInForce(db: Queries, partition: number): Promise<Store
         eq(segmentVersions.version, segmentPartitions.version),
       ),
     )
-    .where(eq(segmentPartitions.partition, partition));
+    .where(
+      and(inArray(segmentPartitions.account, [...ofAccounts]), eq(segmentPartitions.partition, partition)),
+    );
 }
 
 /** Newest versions that are not in force in the partition yet, whether or not somebody has announced them. */

@@ -116,6 +116,27 @@ export async function putInForce(mysql: MySql, steps: readonly InForceStep[]): P
   return done;
 }
 
+/** Segments are in force in a partition that nobody of the account is in. False: it has a newer owner. */
+export function markForNobody(
+  mysql: MySql,
+  { partition, epoch }: PartitionOwner,
+  rows: readonly { account: number; segment: number; version: number; populatedAt: number }[],
+): Promise<boolean> {
+  return allOrNothing(mysql, async (tx) => {
+    const [owners] = (await tx.execute(sql`
+      SELECT epoch
+      FROM evaluator_partitions
+      WHERE partition_no = ${partition} AND epoch = ${epoch}
+      LOCK IN SHARE MODE`)) as unknown as [unknown[]];
+    if (owners.length === 0) return false;
+    await markInForce(
+      tx,
+      rows.map((row) => ({ partition, ...row })),
+    );
+    return true;
+  });
+}
+
 /** What an insert carries of one writer: all that no insert has carried yet. */
 export interface InsertShare {
   owner: PartitionOwner;
