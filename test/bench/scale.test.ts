@@ -94,10 +94,8 @@ describe('benchmarks over a shop', () => {
   test('counts: size, overlap and draft are those of plain SQL', async () => {
     const { faults, ...figures } = await measureCounts(rig(), owner(), 4);
     expect(faults).toEqual([]);
-    for (const { p95, count } of Object.values(figures)) {
-      expect(p95).toBeGreaterThan(0);
-      expect(count).toBe(4);
-    }
+    for (const { p95 } of Object.values(figures)) expect(p95).toBeGreaterThan(0);
+    expect(Object.values(figures).map(({ count }) => count)).toEqual([20, 4, 4]);
   });
 
   test('evaluate: 500 criteria, and the truths of plain SQL', async () => {
