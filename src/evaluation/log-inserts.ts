@@ -151,7 +151,7 @@ export async function repeatInserts(
     const carried = (await readInsert(deps.mysql, token)).flatMap(decodeEntries);
     await insertEntries(deps, token, [{ owner, entries: carried }]);
   }
-  await restoreEntries(deps.clickhouse, owner, entries);
+  await restoreEntries(deps.clickhouse, owner, tokens, entries);
   await endShares(deps.mysql, owner.partition, tokens);
 }
 

@@ -173,7 +173,7 @@ export async function populate(
      GROUP BY chunk
      ORDER BY chunk`,
     parameters.values,
-    { timeoutSeconds: 600, settings: onceUnder(token) },
+    { timeoutSeconds: 600, ...onceUnder(token) },
   );
 }
 

@@ -4,7 +4,7 @@
  * spends its token, so that it has arrived by then or never will; and who finds no newer owner behind the insert knows
  * that nobody has spent the token before.
  */
-import { command, onceUnder, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import { command, insertsEnded, onceUnder, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
 import type { PartitionOwner } from '../storage/mysql/evaluators.ts';
 import {
@@ -67,8 +67,9 @@ async function spendToken(clickhouse: ClickHouse, copy: PopulationCopy): Promise
     `INSERT INTO memberships (account, segment, chunk, members)
      SELECT {account:UInt32}, {segment:UInt32}, 0, groupBitmapXorState(bitmapBuild(emptyArrayUInt32()))`,
     { account: copy.account, segment: copy.segment },
-    { settings: onceUnder(tokenOf(copy)) },
+    onceUnder(tokenOf(copy)),
   );
+  await insertsEnded(clickhouse, tokenOf(copy));
 }
 
 const tokenOf = ({ run }: PopulationCopy) => `population:${run}`;

@@ -3,7 +3,14 @@
  * that has of them is looked at on its own. For whoever takes a partition over, and writes nothing else meanwhile.
  */
 import { randomUUID } from 'node:crypto';
-import { command, insertLines, onceUnder, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import {
+  command,
+  insertLines,
+  insertsEnded,
+  onceUnder,
+  query,
+  type ClickHouse,
+} from '../storage/clickhouse/connect.ts';
 import { logLines, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { shardOf } from '../storage/clickhouse/shards.ts';
@@ -13,15 +20,18 @@ import { CHUNK_BITS } from '../storage/topics.ts';
 /** Each is spent by a fault of its own. */
 const MOST_TOKENS = 100;
 
-/** `entries`: of the owner's partition, in their order. All have been inserted, and none behind them. */
+/** `entries`: of the owner's partition, in their order. All have been inserted under the tokens, and none behind them. */
 export async function restoreEntries(
   clickhouse: ClickHouse,
   owner: PartitionOwner,
+  tokens: readonly string[],
   entries: readonly LogEntry[],
 ): Promise<void> {
   const [first] = entries;
   if (!first) return;
   const shard = shardOf(clickhouse, owner.partition);
+  // What is put in here would come on top of what a predecessor has under way.
+  for (const token of tokens) await insertsEnded(shard, token);
   await restoreRows(shard, 'membership_log', `p${owner.partition}`, () => missingOf(shard, owner, entries));
   await insertLines(
     shard,
@@ -32,6 +42,7 @@ export async function restoreEntries(
   );
   const told = toldBy(entries);
   await putUntil(
+    shard,
     `restored:${owner.partition}:${first.sequence}`,
     async () => (await countWrong(shard, told)) === 0,
     (token) => toggleWrong(shard, told, token),
@@ -43,6 +54,7 @@ export async function restoreEntries(
  * way who was interrupted does not come on top of what the next one does.
  */
 export async function putUntil(
+  clickhouse: ClickHouse,
   token: string,
   isThere: () => Promise<boolean>,
   put: (token: string) => Promise<void>,
@@ -50,6 +62,7 @@ export async function putUntil(
   for (let i = 1; !(await isThere()); i++) {
     if (i > MOST_TOKENS) throw new Error(`ClickHouse does not keep what is inserted as ${token}`);
     await put(`${token}/${i}`);
+    await insertsEnded(clickhouse, `${token}/${i}`);
   }
 }
 
@@ -142,6 +155,6 @@ function toggleWrong(shard: ClickHouse, told: Told, token: string): Promise<void
      GROUP BY account, segment, chunk
      ORDER BY account, segment, chunk`,
     told,
-    { settings: onceUnder(token) },
+    onceUnder(token),
   );
 }

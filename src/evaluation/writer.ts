@@ -9,7 +9,7 @@ import { constants, deflate, inflate } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
 import { inPages } from '../runtime/in-pages.ts';
 import { metrics } from '../runtime/metrics.ts';
-import type { ClickHouse } from '../storage/clickhouse/connect.ts';
+import { insertsEnded, type ClickHouse } from '../storage/clickhouse/connect.ts';
 import { decodeEntries, encodeEntries, type LogEntry } from '../storage/clickhouse/membership-log.ts';
 import type { Log } from '../storage/log/log.ts';
 import type { MySql } from '../storage/mysql/connect.ts';
@@ -149,16 +149,24 @@ export async function takeOver(
     const token = tokenOf(partition, first.sequence);
     await put(token);
     // What has been staged goes after a while.
-    if (!isRepeated || !(await isStaged(deps.clickhouse, { account, run }))) return;
+    if (!isRepeated) return;
+    await insertsEnded(deps.clickhouse, token);
+    if (!(await isStaged(deps.clickhouse, { account, run }))) return;
     const changed = entries.map(({ profile }) => profile);
-    await putUntil(token, () => isPopulated(deps.clickhouse, target, members(), changed), put);
+    await putUntil(
+      deps.clickhouse,
+      token,
+      () => isPopulated(deps.clickhouse, target, members(), changed),
+      put,
+    );
   };
 
   const tell = async ({ entries, population }: Pending, isRepeated: boolean): Promise<void> => {
     const [first] = entries;
     if (!first) return;
-    await insertEntries(deps, tokenOf(partition, first.sequence), [{ owner, entries }]);
-    if (isRepeated) await restoreEntries(deps.clickhouse, owner, entries);
+    const token = tokenOf(partition, first.sequence);
+    await insertEntries(deps, token, [{ owner, entries }]);
+    if (isRepeated) await restoreEntries(deps.clickhouse, owner, [token], entries);
     await publish(deps.log, partition, entries);
     if (!population) return;
     const { segment, version, at } = population;

@@ -8,7 +8,13 @@ import { groupBy } from '../runtime/group-by.ts';
 import { inPages } from '../runtime/in-pages.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { metrics } from '../runtime/metrics.ts';
-import { insertLines, isDataError, query, type ClickHouse } from '../storage/clickhouse/connect.ts';
+import {
+  insertLines,
+  insertsEnded,
+  isDataError,
+  query,
+  type ClickHouse,
+} from '../storage/clickhouse/connect.ts';
 import { restoreRows } from '../storage/clickhouse/restore.ts';
 import { linesByShard } from '../storage/clickhouse/shards.ts';
 import type { Log, NewRecord } from '../storage/log/log.ts';
@@ -79,6 +85,8 @@ async function insertEvents(deps: PayDeps, owed: Owed, isRepeated: boolean): Pro
   const inserted = await insertInto(deps, owed, 'events', owed.debt.events, owed.id);
   if (!isRepeated || owed.debt.events.length === 0) return;
   for (const [clickhouse, lines] of inserted) {
+    // What is put in here would come on top of what somebody else has under way.
+    await insertsEnded(clickhouse, owed.id);
     for (const table of ['events', 'events_by_profile'] as const) {
       await restoreRows(clickhouse, table, owed.id, () => eventsMissing(clickhouse, table, lines));
     }

@@ -574,7 +574,7 @@ export function replay(members: Map<number, number | null>, changes: readonly Me
     assert.equal(
       members.has(profile),
       kind === 'EXITED',
-      `an entry of a member, or an exit of someone else: ${JSON.stringify(change)}`,
+      `an entry of a member, or an exit of someone else: ${change.id} of ${JSON.stringify(changes.filter((one) => one.profile === profile))}`,
     );
     if (kind === 'ENTERED') members.set(profile, at);
     else members.delete(profile);

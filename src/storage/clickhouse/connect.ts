@@ -5,6 +5,7 @@ import {
   ClickHouseError,
   type ClickHouseSettings,
 } from '@clickhouse/client';
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { until } from '../../runtime/until.ts';
 import { withLargeValuesInside, type Parameter } from './literals.ts';
@@ -139,7 +140,9 @@ export async function untilEnded(clickhouse: ClickHouse, prefix: string, withinM
   const haveEnded = async () => {
     const [row] = await query<{ running: string }>(
       clickhouse,
-      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
+      `SELECT count() AS running
+       FROM system.processes
+       WHERE startsWith(query_id, {prefix:String}) AND current_database = currentDatabase()`,
       { prefix },
     );
     return row?.running === '0';
@@ -147,9 +150,28 @@ export async function untilEnded(clickhouse: ClickHouse, prefix: string, withinM
   if (!(await until(haveEnded, { withinMs }))) throw new Error(`the statements ${prefix}… do not end`);
 }
 
-/** Settings of an INSERT … SELECT of one block that takes effect once, however often it is sent. */
-export function onceUnder(token: string): Record<string, string> {
-  return { insert_deduplication_token: token, deduplicate_insert_select: 'enable_even_for_bad_queries' };
+/** Of an INSERT … SELECT of one block that takes effect once, however often it is sent. */
+export function onceUnder(token: string): Pick<QueryOptions, 'settings' | 'queryId'> {
+  return {
+    settings: { insert_deduplication_token: token, deduplicate_insert_select: 'enable_even_for_bad_queries' },
+    queryId: nameUnder(token),
+  };
+}
+
+/** ClickHouse refuses two statements of one name at once. */
+function nameUnder(token: string): string {
+  return `${token}/${randomUUID()}`;
+}
+
+const INSERTS_END_WITHIN_MS = 60_000;
+
+/**
+ * Resolves when no insert under the token runs any more. For whoever has repeated one, and looks at what is there: the
+ * repeat is passed over as soon as the first one has noted the token, which is before its rows are in place.
+ * `clickhouse`: one server, or one shard.
+ */
+export function insertsEnded(clickhouse: ClickHouse, token: string): Promise<void> {
+  return untilEnded(clickhouse, `${token}/`, INSERTS_END_WITHIN_MS);
 }
 
 /** What rows are inserted into as lines. */
@@ -183,6 +205,7 @@ export async function insertLines(
   const result = await clickhouse.client.exec({
     query: `INSERT INTO ${table} FORMAT JSONEachRow`,
     values: Readable.from([lines.join('\n')], { objectMode: false }),
+    query_id: nameUnder(token),
     clickhouse_settings: {
       insert_deduplication_token: token,
       // One block: a token covers a block, and a block is written whole or not at all.
