@@ -13,7 +13,13 @@ import type { EventRecord } from '../../src/ingest/records.ts';
 import { eventLine, profileLine, traitLine } from '../../src/ingest/rows.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
-import { query, type ClickHouse } from '../../src/storage/clickhouse/connect.ts';
+import {
+  command,
+  insertsEnded,
+  onceUnder,
+  query,
+  type ClickHouse,
+} from '../../src/storage/clickhouse/connect.ts';
 import { markRepeated, unpaidOf, writeDebt } from '../../src/storage/mysql/positions.ts';
 import { useEngines } from '../support/engines.ts';
 import { loseRows } from '../support/lose-rows.ts';
@@ -213,4 +219,31 @@ describe('entries of the log', () => {
       await expectAll();
     },
   );
+});
+
+it('an insert that is under way is waited for by who has repeated it, and no other', async () => {
+  account += 1;
+  const { clickhouse } = stores;
+  const token = `under way:${account}`;
+  const rows = async () => {
+    const sql = 'SELECT profile FROM membership_latest WHERE account = {account:UInt32}';
+    return (await query(clickhouse, sql, { account })).length;
+  };
+  const running = async () => {
+    const sql = 'SELECT 1 FROM system.processes WHERE startsWith(query_id, {token:String})';
+    return (await query(clickhouse, sql, { token: `${token}/` })).length;
+  };
+  const first = command(
+    clickhouse,
+    `INSERT INTO membership_latest (account, segment, profile, sequence, kind, at)
+     SELECT {account:UInt32}, 1, 1, 1, 'ENTERED', now64(3) FROM numbers(1) WHERE sleep(2) = 0`,
+    { account },
+    onceUnder(token),
+  );
+  await expect.poll(running, { interval: 20 }).toBe(1);
+  await insertsEnded(clickhouse, `${token}0`);
+  expect(await rows()).toBe(0);
+  await insertsEnded(clickhouse, token);
+  expect(await rows()).toBe(1);
+  await first;
 });
