@@ -43,8 +43,9 @@ export function sharedIn(alone: Map<number, SegmentInForce>, made: SegmentInForc
 }
 
 /**
- * All that is in force in a partition of some accounts, each by the others of its account. `alone`: those that refer to no others, which mean the same in
- * every partition: reading the definitions of thousands once for all partitions of a process is most of its start.
+ * All that is in force in a partition of some accounts, each by the others of its account. `alone`: those that refer to no
+ * others, which mean the same in every partition: reading the definitions of thousands once for all
+ * partitions of a process is most of its start.
  */
 export function inForceTogether(
   stored: readonly StoredDefinition[],

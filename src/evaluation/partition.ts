@@ -138,7 +138,8 @@ export async function openPartition(
     const others = [...accounts].filter((account) => !here.has(account));
     if (others.length === 0) return;
     const stored: StoredDefinition[] = [];
-    for (const page of pagesOf(others)) stored.push(...(await readInForce(deps.mysql.db, partition, page)));
+    for (const page of pagesOf(others))
+      for (const one of await readInForce(deps.mysql.db, partition, page)) stored.push(one);
     const segments = inForceTogether(stored, alone);
     await scopes.load(segments);
     for (const segment of segments) {

@@ -148,9 +148,9 @@ export async function takeOver(
     const put = (under: string) => populate(deps.clickhouse, target, members(), under);
     const token = tokenOf(partition, first.sequence);
     await put(token);
-    // What has been staged goes after a while.
     if (!isRepeated) return;
     await insertsEnded(deps.clickhouse, token);
+    // What has been staged goes after a while.
     if (!(await isStaged(deps.clickhouse, { account, run }))) return;
     const changed = entries.map(({ profile }) => profile);
     await putUntil(
